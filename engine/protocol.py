@@ -1,0 +1,124 @@
+"""What an engine is: something that answers, chooses between labels, and scores text.
+
+An engine knows nothing of constitutions, rows or journals. It is asked one prompt at a time, from many
+tasks at once; gathering those into batches, or spreading them over connections, is its own business.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
+
+from prompts.message import Prompt
+
+
+class EngineError(Exception):
+    """Base of what an engine raises.
+
+    EngineError
+     ├── CallError          this one call failed for good; its row is kept with the reason
+     └── EngineUnavailable  no call can succeed (model not found, wrong key, server gone); the run stops
+    """
+
+
+class CallError(EngineError):
+    """One call failed for good. `reason` is a short code for counting, the message is for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class EngineUnavailable(EngineError):
+    """No call to this engine can succeed; the message says what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample one answer. Temperature 0 is greedy. `max_tokens` counts new tokens only.
+
+    `seed` makes the answer a function of the prompt and the seed, whatever else is in the batch
+    (up to floating-point rounding); engines that cannot promise it pass it on and say so.
+    """
+
+    max_tokens: int = 256
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    text: str
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Natural-log probabilities of the offered labels as the next token, over the full vocabulary.
+
+    `mass` is the probability that the labels hold together: a small mass says that the model did not
+    mean to answer with a label at all. `argmax_is_label` says whether the likeliest token was one.
+    """
+
+    logprobs: Mapping[str, float]
+    mass: float
+    argmax_is_label: bool
+    prompt_tokens: int = 0
+
+    def normalized(self) -> dict[str, float]:
+        """The labels' probabilities, made to sum to one."""
+        top = max(self.logprobs.values())
+        weights = {label: math.exp(value - top) for label, value in self.logprobs.items()}
+        total = sum(weights.values())
+        return {label: weight / total for label, weight in weights.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Log-probability (natural log, summed over tokens) of a completion after a prompt."""
+
+    logprob: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What makes two engines give the same answers: part of every journal key and provenance column."""
+
+    model: str
+    revision: str = ""
+    adapter: str = ""
+    dtype: str = ""
+    chat_template: str = ""
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Engine(Protocol):
+    """Anything that answers. Implementations: `engine.hf`, `engine.openai`, `engine.scripted`."""
+
+    @property
+    def fingerprint(self) -> Fingerprint: ...
+
+    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        """Answer the prompt; `CallError` if this one cannot be answered."""
+        ...
+
+    async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+        """Log-probabilities of each label as the text that comes next. Labels are single tokens there."""
+        ...
+
+    async def score(self, prompt: Prompt, completion: str) -> Score:
+        """Log-probability of the completion after the prompt."""
+        ...
+
+    async def close(self) -> None: ...
