@@ -64,12 +64,15 @@ class Choice:
 
     `mass` is the probability that the labels hold together: a small mass says that the model did not
     mean to answer with a label at all. `argmax_is_label` says whether the likeliest token was one.
+    `bounded` says that at least one label's value is only an upper bound: the server returned its likeliest
+    tokens and that label was not among them; `mass` then counts the returned labels alone.
     """
 
     logprobs: Mapping[str, float]
     mass: float
     argmax_is_label: bool
     prompt_tokens: int = 0
+    bounded: bool = False
 
     def normalized(self) -> dict[str, float]:
         """The labels' probabilities, made to sum to one."""

@@ -1,0 +1,324 @@
+"""A `transformers` model in this process, behind the `Engine` protocol.
+
+Requests come from many tasks, one at a time. They wait a moment, are sorted by length, and go through the
+model as batches of one kind (`engine.decode`), in a thread of their own so that the event loop stays free.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from engine import attention, decode
+from engine.embedded import MODEL as EMBEDDED_MODEL
+from engine.embedded import NAME as EMBEDDED
+from engine.embedded import embedded_model
+from engine.labels import choice_from_logprobs, label_token_ids
+from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
+from engine.settings import ModelSettings
+from prompts.message import Conversation, Prompt, as_dicts
+
+GATHER_S = 0.01
+"""How long a first request waits for others to join its batch; short beside any forward pass."""
+
+STOP_WINDOW = 24
+"""Tokens at an answer's end in which a stop string is looked for."""
+
+WHOLE_FILE_LIMIT = 2 << 30
+"""Weight files up to this many bytes are hashed whole for the fingerprint, larger ones in samples."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One waiting call. `room` is what it may take in a batch, in tokens."""
+
+    kind: Literal["chat", "choose", "score"]
+    ids: list[int]
+    room: int
+    work: Any
+    answer: asyncio.Future[Any]
+
+
+class TransformersEngine:
+    """Answers with a causal language model loaded here.
+
+    A sampled answer depends on its prompt and its seed; other rows of the batch can change it only through
+    floating-point rounding.
+
+    Raises:
+        EngineUnavailable: the model or adapter is not there, or has no chat template where one is needed.
+    """
+
+    def __init__(self, settings: ModelSettings | None = None) -> None:
+        self.settings = settings or ModelSettings()
+        self.device = pick_device(self.settings.device)
+        self.model, self.tokenizer, source = load_model(self.settings, self.device)
+        self._fingerprint = _fingerprint(self.settings, source, model=self.model, tokenizer=self.tokenizer)
+        self.end_ids = _end_ids(self.model, self.tokenizer)
+        self.context_length = int(getattr(self.model.config, "max_position_embeddings", 1 << 20))
+        self._waiting: list[Request] = []
+        self._worker: asyncio.Task[None] | None = None
+        # One thread for good: each thread that computes gets a pool of OpenMP threads of its own.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self._fingerprint
+
+    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        ids = encode_prompt(self.tokenizer, prompt)
+        stop = (*sampling.stop, *prompt.stop)
+        row = decode.Row(ids, sampling, ends_with_stop=self._stops(stop) if stop else None)
+        await self._ask("chat", ids, room=sampling.max_tokens, work=row)
+        text = _cut(self.tokenizer.decode(row.ids, skip_special_tokens=True), stop)
+        return Completion(text, "stop" if row.ended else "length", len(ids), len(row.ids))
+
+    async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+        tail = render(self.tokenizer, prompt)
+        tokens = label_token_ids(self._encode_text, tail[-200:], labels)
+        ids = encode_prompt(self.tokenizer, prompt)
+        logprobs, likeliest = await self._ask("choose", ids, room=0, work=list(tokens.values()))
+        return choice_from_logprobs(
+            dict(zip(tokens, logprobs, strict=True)),
+            argmax_is_label=likeliest in tokens.values(),
+            prompt_tokens=len(ids),
+        )
+
+    async def score(self, prompt: Prompt, completion: str) -> Score:
+        ids = encode_prompt(self.tokenizer, prompt)
+        completion_ids = self._encode_text(completion)
+        if not completion_ids:
+            return Score(0.0, 0)
+        logprobs = await self._ask("score", ids, room=len(completion_ids), work=(ids, completion_ids))
+        return Score(sum(logprobs), len(logprobs))
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _encode_text(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False).input_ids
+
+    def _stops(self, stop: Sequence[str]) -> Callable[[list[int]], bool]:
+        def ended(ids: list[int]) -> bool:
+            tail = self.tokenizer.decode(ids[-STOP_WINDOW:])
+            return any(mark in tail for mark in stop)
+
+        return ended
+
+    async def _ask(
+        self, kind: Literal["chat", "choose", "score"], ids: list[int], *, room: int, work: Any
+    ) -> Any:
+        if len(ids) + room > self.context_length:
+            raise CallError(
+                "too_long",
+                f"{len(ids)} prompt tokens and {room} more do not fit the model's {self.context_length}",
+            )
+        request = Request(kind, ids, len(ids) + room, work, asyncio.get_running_loop().create_future())
+        self._waiting.append(request)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await request.answer
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(GATHER_S)
+            batch = self._next_batch()
+            try:
+                answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, batch)
+            except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+                answers = [error] * len(batch)
+            for request, answer in zip(batch, answers, strict=True):
+                _settle(request.answer, answer)
+
+    def _next_batch(self) -> list[Request]:
+        """Requests of the first one's kind and nearest to it in length, as many as fit."""
+        first = self._waiting[0]
+        alike = [request for request in self._waiting if request.kind == first.kind]
+        alike.sort(key=lambda request: (abs(len(request.ids) - len(first.ids)), request is not first))
+        batch: list[Request] = []
+        longest = 0
+        for request in alike[: self.settings.max_batch_size]:
+            longest = max(longest, request.room)
+            if batch and longest * (len(batch) + 1) > self.settings.max_batch_tokens:
+                break
+            batch.append(request)
+        taken = {id(request) for request in batch}
+        self._waiting = [request for request in self._waiting if id(request) not in taken]
+        return batch
+
+    def _run(self, batch: Sequence[Request]) -> list[Any]:
+        if batch[0].kind == "chat":
+            decode.generate(self.model, [request.work for request in batch], end_ids=self.end_ids)
+            return [None] * len(batch)
+        if batch[0].kind == "choose":
+            logprobs = decode.next_token_logprobs(self.model, [request.ids for request in batch])
+            likeliest = logprobs.argmax(dim=-1).tolist()
+            return [(logprobs[i, r.work].tolist(), likeliest[i]) for i, r in enumerate(batch)]
+        return decode.completion_logprobs(self.model, [request.work for request in batch])
+
+
+def _settle(future: "asyncio.Future[Any]", answer: object) -> None:
+    if future.done():  # its row was cancelled while the batch ran
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+
+
+def pick_device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """`auto` follows the hardware, never a measurement, so that a machine always makes the same choice."""
+    if name != "auto":
+        return cast("torch.dtype", getattr(torch, name))
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # AMX tiles multiply bfloat16 several times as fast as float32; without them bfloat16 is the slower one.
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+
+
+def locate(model: str) -> str:
+    """Where the weights are: the embedded model's folder, a folder, or a Hub id as it is."""
+    return str(embedded_model()) if model == EMBEDDED else model
+
+
+def load_model(
+    settings: ModelSettings, device: torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
+    """Model ready for inference, with its adapter merged, its tokenizer, and where the weights came from."""
+    source = locate(settings.model)
+    trust = settings.trust_remote_code
+    options: dict[str, object] = {"attn_implementation": attention.register()} if device.type == "cpu" else {}
+    dtype = pick_dtype(settings.dtype, device)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(settings.adapter or source, trust_remote_code=trust)
+        # Adapters are merged in float32: a bfloat16 sum would round small updates away.
+        first = torch.float32 if settings.adapter else dtype
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=first, trust_remote_code=trust, **options)
+        if settings.adapter:
+            model = PeftModel.from_pretrained(model, str(settings.adapter)).merge_and_unload()
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(_not_loaded(settings, error)) from error
+    return model.to(device=device, dtype=dtype).eval(), tokenizer, source
+
+
+def _not_loaded(settings: ModelSettings, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    name = f"{settings.model} with adapter {settings.adapter}" if settings.adapter else settings.model
+    return (
+        f"model {name!r} cannot be loaded: {reason}\n"
+        "give a folder that holds config.json and *.safetensors, an id on the Hugging Face Hub "
+        "that this machine can reach, or `embedded`"
+    )
+
+
+def render(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> str:
+    """The prompt as the text that the model sees."""
+    if prompt.text is not None:
+        return prompt.text
+    return _apply_template(tokenizer, prompt.messages)
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+    """The prompt's token ids. Special tokens that stand in somebody's text are encoded as text."""
+    specials = [token for token in tokenizer.all_special_tokens if token]
+    if prompt.text is not None:
+        forged = any(token in prompt.text for token in specials)
+        return tokenizer(prompt.text, split_special_tokens=forged).input_ids
+    forged_at = [i for i, m in enumerate(prompt.messages) if any(token in m.content for token in specials)]
+    if not forged_at:
+        text = _apply_template(tokenizer, prompt.messages)
+        return tokenizer(text, add_special_tokens=False).input_ids
+    return _encode_around(tokenizer, prompt.messages, forged_at)
+
+
+def _encode_around(
+    tokenizer: PreTrainedTokenizerBase, messages: Conversation, forged_at: Sequence[int]
+) -> list[int]:
+    """Put marks where the forged texts stand, apply the template, and encode the pieces apart."""
+    marks = {i: f"\ue000{i}\ue001" for i in forged_at}
+    marked = tuple(
+        type(message)(message.role, marks.get(i, message.content)) for i, message in enumerate(messages)
+    )
+    rest = _apply_template(tokenizer, marked)
+    ids: list[int] = []
+    for i in forged_at:
+        before, rest = rest.split(marks[i], 1)
+        ids += tokenizer(before, add_special_tokens=False).input_ids
+        ids += tokenizer(messages[i].content, add_special_tokens=False, split_special_tokens=True).input_ids
+    return ids + tokenizer(rest, add_special_tokens=False).input_ids
+
+
+def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: Conversation) -> str:
+    if not tokenizer.chat_template:
+        raise EngineUnavailable(
+            "the model has no chat template: use `prompts: {family: transcript}` for a base model"
+        )
+    prefill = messages[-1].role == "assistant"
+    text = tokenizer.apply_chat_template(
+        cast("list[dict[str, str]]", as_dicts(messages)),
+        tokenize=False,
+        add_generation_prompt=not prefill,
+        continue_final_message=prefill,
+    )
+    return cast("str", text)
+
+
+def _cut(text: str, stop: Sequence[str]) -> str:
+    for mark in stop:
+        text = text.split(mark, 1)[0]
+    return text
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(i for i in [*ids, tokenizer.eos_token_id] if isinstance(i, int))
+
+
+def _fingerprint(
+    settings: ModelSettings, source: str, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> Fingerprint:
+    folder = Path(source)
+    revision = (
+        weights_digest(folder) if folder.is_dir() else getattr(model.config, "_commit_hash", None) or ""
+    )
+    template = json.dumps(tokenizer.chat_template, sort_keys=True)
+    return Fingerprint(
+        model=f"{EMBEDDED_MODEL} (embedded)" if settings.model == EMBEDDED else settings.model,
+        revision=revision,
+        adapter=weights_digest(settings.adapter) if settings.adapter else "",
+        dtype=str(model.dtype).removeprefix("torch."),
+        chat_template=hashlib.sha256(template.encode()).hexdigest()[:16],
+    )
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 (first 16 hex digits) over a folder's weights: whole files, or samples of very large ones."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as file:
+            if size <= WHOLE_FILE_LIMIT:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+                continue
+            for offset in range(0, size, size // 64):
+                file.seek(offset)
+                digest.update(file.read(1 << 20))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,36 @@
+"""The part of a recipe that names a model and how to reach it."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from constitution.document import Section
+
+
+class ModelSettings(Section):
+    """One model: in this process with `transformers`, or behind an OpenAI-compatible server."""
+
+    engine: Literal["transformers", "openai"] = Field(
+        default="transformers", description="in this process, or any OpenAI-compatible server"
+    )
+    model: str = Field(
+        default="embedded",
+        description="`embedded`, a model folder, an id on the Hugging Face Hub, or the server's model name",
+    )
+    adapter: Path | None = Field(default=None, description="a LoRA adapter folder to put on the model")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto: bfloat16 where the hardware multiplies it fast, else float32"
+    )
+    device: str = Field(default="auto", description="auto: the first GPU if there is one, else the CPU")
+    max_batch_size: int = Field(default=96, ge=1, description="requests in one batch at the most")
+    max_batch_tokens: int = Field(
+        default=49_152, ge=1, description="requests x (longest prompt + new tokens) in one batch at the most"
+    )
+    trust_remote_code: bool = Field(default=False, description="run Python code that comes with the model")
+    base_url: str = Field(default="http://127.0.0.1:8000/v1", description="the server's address")
+    api_key_env: str | None = Field(
+        default=None, description="the environment variable that holds the server's key (never the key)"
+    )
+    timeout_s: float = Field(default=600, gt=0, description="seconds to wait for one answer of a server")
+    max_in_flight: int = Field(default=32, ge=1, description="requests on their way to a server at once")
