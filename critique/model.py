@@ -1,7 +1,6 @@
 """The nouns of critique and revision: a request, its rounds, the whole trajectory, and the settings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -19,9 +18,34 @@ class SamplingSettings(Section):
     max_tokens: int = Field(default=256, ge=1, description="new tokens at the most")
     temperature: float = Field(default=1.0, ge=0, description="0 is greedy")
     top_p: float = Field(default=1.0, gt=0, le=1, description="share of the probability to sample from")
+    stop: tuple[str, ...] = Field(default=(), description="texts at which an answer ends")
 
     def sampling(self) -> Sampling:
-        return Sampling(max_tokens=self.max_tokens, temperature=self.temperature, top_p=self.top_p)
+        return Sampling(
+            max_tokens=self.max_tokens, temperature=self.temperature, top_p=self.top_p, stop=self.stop
+        )
+
+
+class SelectionSettings(Section):
+    """Which answers may be learnt from, by rules on their text."""
+
+    rounds: Literal["all", "last"] = Field(
+        default="all", description="learn from every round's revision, as the CAI paper does, or the last"
+    )
+    keep_cut_off: Literal["none", "helpful", "all"] = Field(
+        default="none",
+        description="answers that the length limit ended: left out, kept for helpful prompts, or all kept; "
+        "training then leaves out their end token, since they have no end",
+    )
+    max_similarity: float = Field(
+        default=0.9, ge=0, le=1, description="a revision more like the answer before it changed nothing"
+    )
+    max_example_similarity: float = Field(
+        default=0.8, ge=0, le=1, description="a revision more like a worked example that was shown is a copy"
+    )
+    max_repetition: float = Field(
+        default=0.2, ge=0, le=1, description="share of repeated word triples above which text runs in circles"
+    )
 
 
 class CritiqueSettings(Section):
@@ -39,21 +63,30 @@ class CritiqueSettings(Section):
         default=1, ge=1, description="samples of the assistant per helpful prompt, kept as they are"
     )
     respond: SamplingSettings = Field(default_factory=SamplingSettings, description="initial answers")
+    helpful: SamplingSettings | None = Field(
+        default=None, description="answers to helpful prompts; null: as initial answers"
+    )
     critique: SamplingSettings = Field(
         default_factory=lambda: SamplingSettings(max_tokens=128), description="critiques"
     )
     revise: SamplingSettings = Field(default_factory=SamplingSettings, description="revisions")
+    selection: SelectionSettings = Field(
+        default_factory=SelectionSettings, description="which answers go into the datasets"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A conversation to answer: `red_team` ones are critiqued and revised, `helpful` ones only answered."""
+    """A conversation to answer: `red_team` ones are critiqued and revised, `helpful` ones only answered.
+
+    `columns` holds the input row's other columns as a JSON object.
+    """
 
     id: str
     kind: Kind
     conversation: Conversation
     category: str = ""
-    columns: Mapping[str, object] = field(default_factory=dict)
+    columns: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class Reviser:
 
     async def _respond(self, request: Request, context: RowContext, sample: int) -> Text:
         prompt = self.prompts.render("respond", conversation=request.conversation)
-        settings = self.settings.respond
+        helpful = self.settings.helpful if request.kind == "helpful" else None
+        settings = helpful or self.settings.respond
         return text(await context.chat(ASSISTANT, prompt, settings.sampling(), sample=sample))
 
     async def _round(
@@ -63,9 +64,7 @@ class Reviser:
             found = await ask.found(critique.text)
             if found < 0.5:
                 return Round(principle.id, critique, before, False, found, shown)
-        revision = await ask.write(
-            "revise", self.settings.revise, examples=examples, critique=critique.text
-        )
+        revision = await ask.write("revise", self.settings.revise, examples=examples, critique=critique.text)
         return Round(principle.id, critique, revision, True, found, shown)
 
 

@@ -83,6 +83,8 @@ def _convert(gguf: Path, folder: Path) -> None:
     console = Console(stderr=True)
     console.print(f"Preparing the embedded model ({MODEL}), once; it is kept in {folder}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    for left_over in folder.parent.glob(f".{folder.name}-*"):  # of a conversion that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         with Progress(*columns, console=console) as progress:

@@ -35,6 +35,9 @@ STOP_WINDOW = 24
 WHOLE_FILE_LIMIT = 2 << 30
 """Weight files up to this many bytes are hashed whole for the fingerprint, larger ones in samples."""
 
+PRIVATE_USE = range(0xE000, 0xF900)
+"""Characters that mean nothing to anybody; one that no text holds marks where forged text stands."""
+
 
 @dataclass(slots=True)
 class Request:
@@ -94,7 +97,10 @@ class TransformersEngine:
 
     async def score(self, prompt: Prompt, completion: str) -> Score:
         ids = encode_prompt(self.tokenizer, prompt)
-        completion_ids = self._encode_text(completion)
+        # Somebody's text: a special token in it is only text. Labels need them: their tail is a whole prompt.
+        completion_ids = self.tokenizer(
+            completion, add_special_tokens=False, split_special_tokens=True
+        ).input_ids
         if not completion_ids:
             return Score(0.0, 0)
         logprobs = await self._ask("score", ids, room=len(completion_ids), work=(ids, completion_ids))
@@ -133,6 +139,8 @@ class TransformersEngine:
         while self._waiting:
             await asyncio.sleep(GATHER_S)
             batch = self._next_batch()
+            if not batch:
+                return
             try:
                 answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, batch)
             except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
@@ -142,6 +150,9 @@ class TransformersEngine:
 
     def _next_batch(self) -> list[Request]:
         """Requests of the first one's kind and nearest to it in length, as many as fit."""
+        self._waiting = [request for request in self._waiting if not request.answer.done()]  # cancelled ones
+        if not self._waiting:
+            return []
         first = self._waiting[0]
         alike = [request for request in self._waiting if request.kind == first.kind]
         alike.sort(key=lambda request: (abs(len(request.ids) - len(first.ids)), request is not first))
@@ -251,7 +262,8 @@ def _encode_around(
     tokenizer: PreTrainedTokenizerBase, messages: Conversation, forged_at: Sequence[int]
 ) -> list[int]:
     """Put marks where the forged texts stand, apply the template, and encode the pieces apart."""
-    marks = {i: f"\ue000{i}\ue001" for i in forged_at}
+    unused = next(mark for mark in map(chr, PRIVATE_USE) if all(mark not in m.content for m in messages))
+    marks = {i: f"{unused}{i}{unused}" for i in forged_at}
     marked = tuple(
         type(message)(message.role, marks.get(i, message.content)) for i, message in enumerate(messages)
     )

@@ -33,10 +33,14 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("a+b", buffering=0)
-        self._lock()
         self.cut_off = 0
-        self._index = self._read()
         self._unsynced = 0
+        try:
+            self._lock()
+            self._index = self._read()
+        except JournalError:
+            self._file.close()
+            raise
 
     def __len__(self) -> int:
         return len(self._index)
@@ -84,7 +88,6 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._file.close()
             raise JournalError(
                 f"{self.path}: another process is working in this run folder; wait for it or stop it"
             ) from error
@@ -101,22 +104,23 @@ class Journal:
 
     def _read(self) -> dict[str, tuple[int, int]]:
         index: dict[str, tuple[int, int]] = {}
-        self._file.seek(0)
         offset = 0
         torn = False
-        for line in self._file:
-            if torn:
-                raise JournalError(
-                    f"{self.path}: the record at byte {offset} is damaged; "
-                    "move the file away to ask everything again, or restore it"
-                )
-            if _whole(line):
-                key = line[9 : line.index(b" ", 9)].decode()
-                start = 9 + len(key) + 1
-                index[key] = (offset + start, len(line) - 1 - start)
-                offset += len(line)
-            else:
-                torn = True
+        # The journal's own file is unbuffered, for writes; read line by line it would be one call per byte.
+        with self.path.open("rb") as lines:
+            for line in lines:
+                if torn:
+                    raise JournalError(
+                        f"{self.path}: the record at byte {offset} is damaged; "
+                        "move the file away to ask everything again, or restore it"
+                    )
+                if _whole(line):
+                    key = line[9 : line.index(b" ", 9)].decode()
+                    start = 9 + len(key) + 1
+                    index[key] = (offset + start, len(line) - 1 - start)
+                    offset += len(line)
+                else:
+                    torn = True
         size = os.fstat(self._file.fileno()).st_size
         self.cut_off = size - offset
         if self.cut_off:

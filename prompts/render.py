@@ -11,7 +11,8 @@ open a turn of its own. The *chat* family makes messages of them; a last turn of
 prefill that the model continues. The *transcript* family, for base models, writes them as `Human:` and
 `Assistant:` paragraphs and stops an answer where a model starts the next one.
 
-A user's folder overrides single templates: a file of the same name there wins over Solon's own.
+A user's folder overrides single templates: a file of the same name there wins over Solon's own. Files whose
+names begin with an underscore are parts that templates import or include.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Literal, cast
 
@@ -28,6 +29,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel
 
+from constitution.model import Example, Principle
 from prompts.message import ROLES, Message, Prompt, Role
 
 Family = Literal["chat", "transcript"]
@@ -44,8 +46,26 @@ VARIABLES: Mapping[str, frozenset[str]] = {
 }
 """Each template and the variables that it is given."""
 
+_EXAMPLE = Example(prompt="question", response="answer", critique="critique", revision="revision")
+TRIAL: Mapping[str, object] = {
+    "conversation": (Message("user", "question"),),
+    "response": "answer",
+    "principle": Principle(
+        id="trial", critique_request="why?", revision_request="rewrite", comparison_question="which?"
+    ),
+    "examples": (_EXAMPLE,),
+    "critique": "critique",
+    "first": "one answer",
+    "second": "another answer",
+    "rationale": "reasons",
+}
+"""Values of each variable for a trial rendering, before any model is loaded."""
+
 TRANSCRIPT_LABELS: Mapping[str, str] = {"user": "Human", "assistant": "Assistant"}
 CRITIQUE_LABELS = ("CritiqueRequest", "Critique", "RevisionRequest", "Revision")
+
+EVALUATION_ERRORS = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What an expression in a template can raise besides Jinja's own errors."""
 
 
 class PromptError(Exception):
@@ -61,7 +81,7 @@ class Turns:
 
     def turn(self, speaker: str, caller: Callable[[], str]) -> str:
         if self.family == "chat" and speaker not in ROLES:
-            raise PromptError(f"turn({speaker!r}): the chat family knows {', '.join(ROLES)}")
+            raise ValueError(f"turn({speaker!r}): the chat family knows {', '.join(ROLES)}")
         self.spoken.append((speaker, caller().strip("\n")))
         return ""
 
@@ -82,7 +102,7 @@ class Prompts:
         if not self.folder.is_dir():
             raise PromptError(f"{self.folder}: no such folder of templates")
         for path in sorted(self.folder.glob("*.j2")):
-            if path.stem not in VARIABLES:
+            if path.stem not in VARIABLES and not path.stem.startswith("_"):
                 near = get_close_matches(path.stem, VARIABLES, n=1)
                 hint = f"; did you mean {near[0]}.j2?" if near else ""
                 raise PromptError(f"{path}: Solon has no template of this name{hint}\n{_known_templates()}")
@@ -95,8 +115,11 @@ class Prompts:
             outside = template.render(
                 turn=turns.turn, **{key: _plain(value) for key, value in values.items()}
             )
-        except TemplateError as error:
-            raise PromptError(f"{name}.j2: {error.message}") from error
+        except TemplateSyntaxError as error:
+            place = f"{error.filename or error.name or name}:{error.lineno}"
+            raise PromptError(f"{place}: {error.message}") from error
+        except (TemplateError, *EVALUATION_ERRORS) as error:
+            raise PromptError(f"{name}.j2: {error}") from error
         if outside.strip():
             raise PromptError(f"{name}.j2: text outside of a turn: {outside.strip()[:60]!r}")
         return _prompt(name, self.hash(name), turns)
@@ -106,7 +129,7 @@ class Prompts:
         return _hash(self.family, self.folder, f"{name}.j2")
 
     def problems(self) -> list[str]:
-        """What `solon validate` reports: syntax errors and unknown variables, with file and line."""
+        """What `solon validate` reports: syntax errors and unknown names with file and line, and a trial."""
         return [problem for name in VARIABLES for problem in self._problems(name)]
 
     def _problems(self, name: str) -> list[str]:
@@ -117,20 +140,35 @@ class Prompts:
         except TemplateSyntaxError as error:
             return [f"{path}:{error.lineno}: {error.message}"]
         unknown = meta.find_undeclared_variables(tree) - VARIABLES[name] - {"turn"}
-        return [
+        named = [
             f"{path}:{node.lineno}: unknown variable {node.name!r}{_near(node.name, VARIABLES[name])}"
             for node in tree.find_all(nodes.Name)
             if node.name in unknown
         ]
+        return named or self._trial(name)
+
+    def _trial(self, name: str) -> list[str]:
+        """What only shows when a template is rendered: a field that nothing has, text outside of a turn."""
+        try:
+            self.render(name, **{variable: TRIAL[variable] for variable in VARIABLES[name]})
+        except PromptError as error:
+            return [str(error)]
+        return []
 
 
-@lru_cache(maxsize=8)
+@cache
 def _environment(family: Family, folder: Path | None) -> ImmutableSandboxedEnvironment:
     own = FileSystemLoader(LIBRARY / family)
     loader: BaseLoader = ChoiceLoader([FileSystemLoader(folder), own]) if folder else own
     # No autoescape: prompts are plain text for a model. Data cannot be evaluated, since it is only a value.
+    # No reload: a process sees each template as it first was, so that a text and its hash always agree.
     return ImmutableSandboxedEnvironment(
-        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+        loader=loader,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+        auto_reload=False,
     )
 
 
@@ -139,7 +177,7 @@ def _source(environment: ImmutableSandboxedEnvironment, file: str) -> tuple[str,
     return source, path or file
 
 
-@lru_cache(maxsize=64)
+@cache
 def _hash(family: Family, folder: Path | None, file: str) -> str:
     environment = _environment(family, folder)
     digest = hashlib.sha256(family.encode())

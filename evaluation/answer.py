@@ -1,0 +1,42 @@
+"""The row program of an evaluation: one model's answer to one held-out prompt, as a user would ask it."""
+
+from dataclasses import dataclass
+
+from engine.protocol import Sampling
+from evaluation.model import Answer, Suite
+from pipeline.context import RowContext
+from prompts.message import Conversation
+from prompts.render import Prompts
+
+MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A held-out prompt. `id` is unique over both suites."""
+
+    id: str
+    suite: Suite
+    category: str
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Asks the model nothing but the conversation; call it as a row program."""
+
+    prompts: Prompts
+    sampling: Sampling
+
+    async def __call__(self, question: Question, context: RowContext) -> Answer:
+        prompt = self.prompts.render("respond", conversation=question.conversation)
+        completion = await context.chat(MODEL, prompt, self.sampling)
+        return Answer(
+            id=question.id,
+            suite=question.suite,
+            category=question.category,
+            conversation=question.conversation,
+            response=completion.text.strip(),
+            finish_reason=completion.finish_reason,
+            completion_tokens=completion.completion_tokens,
+        )

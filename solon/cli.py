@@ -1,0 +1,278 @@
+"""The command line: arguments in, an exit code out, and every expected error as a text without a traceback.
+
+Exit codes: 0 done, 1 the run failed on the way, 2 something that was written is wrong, 130 stopped by Ctrl-C.
+Nothing heavy is imported before a command needs it, so that `solon --help` is there at once.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from solon.errors import BAD_INPUT, FAILED, INTERRUPTED, BadInputError, exit_code
+
+if TYPE_CHECKING:
+    from solon.recipe import LoadedRecipe, Stage
+
+Command = Callable[[argparse.Namespace], int]
+
+_QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""Set unless the environment says otherwise; whether the Hub may be asked is left to the user."""
+
+_EPILOG = """\
+examples:
+  solon init my-project                     a recipe, a constitution, prompts and data to edit
+  solon validate my-project/recipe.yaml     everything that can be found out before a model loads
+  solon run my-project/recipe.yaml          all of it; run it again to go on where it stopped
+  solon run my-project/recipe.yaml --set training.sft.learning_rate=1e-4 --out runs/lower
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say and return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    given = _parser().parse_args(arguments)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        return given.command(given)
+    except KeyboardInterrupt:
+        return _stopped(given, arguments)
+    except BrokenPipeError:
+        # The reader of a pipe has gone, as `| head` does; Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        _complain(str(error) or type(error).__name__)
+        return code
+
+
+def _stopped(given: argparse.Namespace, arguments: Sequence[str]) -> int:
+    if given.resumes:
+        again = shlex.join(["solon", *arguments])
+        _complain(f"\nstopped; every answer so far is kept. To go on:\n  {again}")
+    else:
+        _complain("\nstopped")
+    return INTERRUPTED
+
+
+def _complain(text: str) -> None:
+    """To standard error, with control characters spelled out: a file's text must not drive the terminal."""
+    shown = "".join(mark if mark.isprintable() or mark == "\n" else repr(mark)[1:-1] for mark in text)
+    print(shown, file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="solon",
+        description="From a written constitution to AI-labelled data and harmlessness-tuned models.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, help="show Solon's version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run_commands(commands)
+    _add_other_commands(commands)
+    _add_constitution_commands(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("solon")
+        except PackageNotFoundError:
+            number = "(not installed: run from its source folder)"
+        parser.exit(message=f"solon {number}\n")
+
+
+def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    stages = (
+        ("run", "all stages of a recipe, from its prompts to the report", None),
+        ("critique", "answers, critiques and revisions, and the dataset to learn from", ("critique",)),
+        ("label", "preference pairs and their labels", ("label",)),
+        ("train", "supervised fine-tuning, preference optimisation, or both", None),
+        ("evaluate", "measure the models on the held-out prompts and write the report", ("evaluate",)),
+    )
+    for name, purpose, only in stages:
+        parser = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
+        _add_recipe(parser)
+        parser.set_defaults(command=_run, only=only, method=None, resumes=True)
+        if name == "train":
+            parser.add_argument("--method", choices=("sft", "dpo"), help="only this one")
+            parser.set_defaults(only=("sft", "dpo"))
+
+
+def _add_other_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    validate = commands.add_parser("validate", help="check a recipe and all that it names; loads no model")
+    _add_recipe(validate)
+    validate.set_defaults(command=_validate, resumes=False)
+    init = commands.add_parser("init", help="write a recipe, a constitution, prompts and data to edit")
+    init.add_argument("folder", type=Path, metavar="FOLDER", help="a new or empty folder")
+    init.set_defaults(command=_init, resumes=False)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file, or its folder")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<name>)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="write over a value of the recipe, as in training.sft.learning_rate=1e-4; may be repeated",
+    )
+
+
+def _add_constitution_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("constitution", help="show, check and import constitutions")
+    parser.set_defaults(resumes=False)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    show = verbs.add_parser("show", help="print a constitution, or the names of those that ship with Solon")
+    show.add_argument("name", nargs="?", metavar="NAME|FILE")
+    show.set_defaults(command=_show)
+    check = verbs.add_parser("validate", help="check a constitution")
+    check.add_argument("name", metavar="NAME|FILE")
+    check.set_defaults(command=_check)
+    imported = verbs.add_parser("import", help="read the JSON files published with the CAI paper into YAML")
+    imported.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    imported.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: print it)")
+    imported.add_argument("--name", default="imported", help="what to call the constitution")
+    imported.add_argument("--force", action="store_true", help="write over an existing file")
+    imported.set_defaults(command=_import)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from solon.console import reporter
+    from solon.recipe import load_recipe
+    from solon.run_folder import default_out, open_run_folder
+
+    loaded = load_recipe(given.recipe, given.settings)
+    stages = _stages(loaded, given)
+    out = given.out or default_out(loaded.recipe)
+    _require_sound(loaded, out)
+    from solon.run import run
+
+    folder = open_run_folder(out, loaded)
+    _hush_libraries()
+    run(loaded, folder, stages, reporter())
+    return 0
+
+
+def _stages(loaded: "LoadedRecipe", given: argparse.Namespace) -> tuple["Stage", ...]:
+    """The recipe's stages, or those of them that the command is for."""
+    from solon.recipe import SECTIONS
+
+    wanted: Sequence[Stage] | None = (given.method,) if given.method else given.only
+    if wanted is None:
+        return loaded.recipe.stages
+    stages = tuple(stage for stage in loaded.recipe.stages if stage in wanted)
+    if not stages:
+        lacking = " or ".join(f"`{SECTIONS[stage]}:`" for stage in wanted)
+        raise BadInputError(
+            f"{loaded.path}: the recipe has no {lacking}\n"
+            "  next: add the section (docs/recipes.md), or use another command"
+        )
+    return stages
+
+
+def _require_sound(loaded: "LoadedRecipe", out: Path) -> None:
+    from solon.validate import problems
+
+    found = problems(loaded, out)
+    if found:
+        count = f"\n\n{len(found)} problems" if len(found) > 1 else ""
+        raise BadInputError("\n\n".join(found) + count)
+
+
+def _hush_libraries() -> None:
+    """Their bars would run through ours; downloads from the Hub keep theirs on a terminal."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if sys.stderr.isatty():
+        from huggingface_hub.utils import enable_progress_bars
+
+        enable_progress_bars()
+
+
+def _validate(given: argparse.Namespace) -> int:
+    from solon.recipe import load_recipe
+    from solon.run_folder import default_out
+
+    loaded = load_recipe(given.recipe, given.settings)
+    out = given.out or default_out(loaded.recipe)
+    _require_sound(loaded, out)
+    begun = "goes on in" if out.exists() else "goes to"
+    sys.stdout.write(
+        f"{given.recipe} is in order. Stages: {', '.join(loaded.recipe.stages)}. The run {begun} {out}.\n"
+    )
+    return 0
+
+
+def _init(given: argparse.Namespace) -> int:
+    from solon.init import write_starter
+
+    written = write_starter(given.folder)
+    names = "\n".join(f"  {path}" for path in written)
+    here = shlex.quote(str(given.folder / "recipe.yaml"))
+    sys.stdout.write(f"Wrote\n{names}\nRead {given.folder / 'README.md'}, then:\n  solon run {here}\n")
+    return 0
+
+
+def _show(given: argparse.Namespace) -> int:
+    from constitution.describe import describe
+    from constitution.load import load, shipped
+
+    text = describe(load(given.name)) if given.name else "".join(f"{name}\n" for name in shipped())
+    sys.stdout.write(text)
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    from constitution.load import check, load
+
+    constitution = load(given.name)
+    for remark in check(constitution):
+        sys.stdout.write(f"note: {remark}\n")
+    count = len(constitution.principles)
+    sys.stdout.write(
+        f"{given.name} is in order: {constitution.name}, version {constitution.version}, {count} principles\n"
+    )
+    return 0
+
+
+def _import(given: argparse.Namespace) -> int:
+    from constitution.importer import read_published, to_yaml
+
+    text = to_yaml(read_published(*given.files, name=given.name))
+    if given.out is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        with given.out.open("w" if given.force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        _complain(f"{given.out}: is there already, and is left as it is\n  next: another --out, or --force")
+        return BAD_INPUT
+    sys.stdout.write(f"Wrote {given.out}\n")
+    return 0

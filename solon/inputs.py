@@ -1,0 +1,229 @@
+"""Rows in, requests out: what a prompt file must hold, and that none of it is held out and trained on.
+
+A row has a `prompt` (text, or messages as TRL writes them) or else `messages`, which end with the user's
+turn; an `id`, made from the content where there is none; a `category`; and any other columns, which are
+kept. Everything that is wrong is an `InputError` with its file and line or row.
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from constitution.document import Problem, nearest
+from critique.model import Kind, Request
+from prompts.message import Conversation, Message, as_dicts, conversation
+from solon.recipe import Source
+from solon.rows import InputError, Row, read_rows
+
+__all__ = ["InputError", "check_apart", "check_disjoint", "read_requests"]
+
+MAX_ID = 200
+PROBLEMS_SHOWN = 10
+_PROMPT_COLUMNS = ("prompt", "messages")
+_KNOWN = {*_PROMPT_COLUMNS, "id", "category"}
+_EXPECTED = "`prompt` (text) or `messages` (a list of role and content that ends with the user's turn)"
+
+
+def read_requests(source: Source, kind: Kind, *, base: Path) -> list[Request]:
+    """Every row of a source as a request, in order; a relative path starts at the folder `base`.
+
+    Raises:
+        InputError: with up to ten problems; no rows at all is one too.
+    """
+    problems: list[Problem] = []
+    requests: list[Request] = []
+    first: dict[str, Row] = {}
+    made = Counter[str]()
+    for row in read_rows(source, base=base):
+        try:
+            request = _request(row, kind, made=made)
+            if request.id in first:
+                raise _twice(row, request.id, first[request.id])
+        except InputError as error:
+            problems += error.problems
+            if len(problems) >= PROBLEMS_SHOWN:
+                break
+            continue
+        first[request.id] = row
+        requests.append(request)
+    if problems:
+        raise InputError(*problems)
+    if not requests:
+        problem = Problem(str(base / source.path), "no prompts: the file is empty", expected=_EXPECTED)
+        raise InputError(problem)
+    return requests
+
+
+def check_disjoint(train: Sequence[Request], held_out: Sequence[Request]) -> None:
+    """`InputError` where a held-out prompt is in training, however it is cased, spaced and punctuated.
+
+    A held-out prompt counts as seen where it is the whole of what the user says in a training conversation,
+    or one of the user's turns there.
+    """
+    seen: dict[str, str] = {}
+    for request in train:
+        said = _said(request)
+        for text in (*said, " ".join(said)):
+            seen.setdefault(_normalised(text), request.id)
+    both = [(request, seen.get(_normalised(" ".join(_said(request))))) for request in held_out]
+    leaks = [(request, owner) for request, owner in both if owner is not None]
+    if leaks:
+        raise InputError(_leaked(leaks))
+
+
+def check_apart(first: Sequence[Request], second: Sequence[Request], *, names: tuple[str, str]) -> None:
+    """`InputError` where two sources that are used together have a row of the same id; `names` says which."""
+    ids = {request.id for request in first}
+    shared = next((request.id for request in second if request.id in ids), None)
+    if shared is not None:
+        step = "give each row an id of its own, or leave `id` out of one of the two"
+        what = f"both have a row with the id `{shared}`"
+        raise InputError(Problem(" and ".join(names), what, next_step=step))
+
+
+def _request(row: Row, kind: Kind, *, made: Counter[str]) -> Request:
+    said = _conversation(row)
+    return Request(
+        id=_id(row, kind, said, made=made),
+        kind=kind,
+        conversation=said,
+        category=_label(row, "category"),
+        columns=_other_columns(row),
+    )
+
+
+def _other_columns(row: Row) -> str:
+    """What else the row holds, as a JSON object; dates and other things without a form in JSON as text."""
+    others = {str(key): value for key, value in row.values.items() if key not in _KNOWN}
+    return json.dumps(others, default=str)
+
+
+def _conversation(row: Row) -> Conversation:
+    """The row's `prompt`, or its `messages` where it has no prompt."""
+    key = next((name for name in _PROMPT_COLUMNS if row.values.get(name) is not None), None)
+    if key is None:
+        raise _no_prompt(row)
+    value = row.values[key]
+    if isinstance(value, str) and key == "prompt":
+        said = (Message("user", value),)
+    elif isinstance(value, list) and all(isinstance(message, dict) for message in value):
+        said = _messages(row, key, value)
+    else:
+        found = {str: "text", list: "a list of other things"}.get(type(value), type(value).__name__)
+        raise InputError(row.problem(f"`{key}` is {found}", key=key, expected=_EXPECTED))
+    for message in said:
+        _refuse_unsafe(row, key, message.content)
+    return said
+
+
+def _messages(row: Row, key: str, value: list[dict[str, object]]) -> Conversation:
+    try:
+        said = conversation(value)
+    except ValueError as error:
+        raise InputError(row.problem(f"`{key}`: {error}", key=key, expected=_EXPECTED)) from None
+    if not said or said[-1].role != "user":
+        last = f"ends with {_article(said[-1].role)}'s turn" if said else "is an empty list"
+        step = "take the last answer off" if said and said[-1].role == "assistant" else ""
+        expected = "messages that end with the user's turn"
+        raise InputError(row.problem(f"`{key}` {last}", key=key, expected=expected, next_step=step))
+    return said
+
+
+def _article(role: str) -> str:
+    return f"{'an' if role == 'assistant' else 'a'} {role}"
+
+
+def _refuse_unsafe(row: Row, key: str, text: str) -> None:
+    if not text.strip():
+        problem = row.problem(f"`{key}` is blank", key=key, expected="text", next_step="remove the row")
+        raise InputError(problem)
+    bad = next((mark for mark in text if mark == "\0" or "\ud800" <= mark <= "\udfff"), None)
+    if bad is not None:
+        name = "a NUL character" if bad == "\0" else f"half a character (\\u{ord(bad):04x})"
+        raise InputError(row.problem(f"`{key}` holds {name}", key=key, expected="text that UTF-8 can hold"))
+
+
+def _no_prompt(row: Row) -> InputError:
+    columns = [str(name) for name in row.values]
+    suggestion = next((name for name in _PROMPT_COLUMNS if nearest(name, columns)), "")
+    like = nearest(suggestion, columns) if suggestion else ""
+    empty = next((name for name in _PROMPT_COLUMNS if name in columns), None)
+    if empty is not None:
+        return InputError(row.problem(f"`{empty}` is empty", key=empty, expected=_EXPECTED))
+    return InputError(
+        row.problem(
+            f"no prompt: the columns are {', '.join(columns) or 'none'}",
+            expected=_EXPECTED,
+            next_step=f"call the column `{like}` `{suggestion}`" if like else "",
+        )
+    )
+
+
+def _id(row: Row, kind: Kind, said: Conversation, *, made: Counter[str]) -> str:
+    """The row's own id, or one made from what is said; a prompt's repetitions are numbered."""
+    value = row.values.get("id")
+    if value is not None:
+        given = _label(row, "id")
+        if not given.strip():
+            raise InputError(row.problem("`id` is blank", key="id", next_step="remove it, or give one"))
+        return given
+    text = json.dumps(as_dicts(said), sort_keys=True)
+    name = f"{kind.replace('_', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    made[name] += 1
+    return name if made[name] == 1 else f"{name}-{made[name]}"
+
+
+def _label(row: Row, key: str) -> str:
+    """A short name from a column: text or a whole number, "" where there is none."""
+    value = row.values.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise InputError(row.problem(f"`{key}` is {type(value).__name__}", key=key, expected="text"))
+    name = str(value)
+    if len(name) > MAX_ID:
+        what = f"`{key}` has {len(name)} characters"
+        raise InputError(row.problem(what, key=key, expected=f"at most {MAX_ID}"))
+    if not name.isprintable():
+        raise InputError(row.problem(f"`{key}` holds control characters", key=key, expected="printable text"))
+    return name
+
+
+def _twice(row: Row, name: str, first: Row) -> InputError:
+    what = f"the id `{name}` is there already, at {first.place}"
+    return InputError(row.problem(what, key="id", next_step="give each row an id of its own, or none"))
+
+
+def _leaked(leaks: Sequence[tuple[Request, str]]) -> Problem:
+    shown = [f"`{request.id}` is `{owner}` of the training data" for request, owner in leaks[:PROBLEMS_SHOWN]]
+    if len(leaks) > PROBLEMS_SHOWN:
+        shown.append("…")
+    count = "a held-out prompt is" if len(leaks) == 1 else f"{len(leaks)} held-out prompts are"
+    return Problem(
+        "evaluation",
+        f"{count} trained on too: {', '.join(shown)}",
+        expected="held-out prompts that no stage has seen",
+        next_step="take these rows out of one of the two files",
+    )
+
+
+def _said(request: Request) -> list[str]:
+    return [message.content for message in request.conversation if message.role == "user"]
+
+
+def _normalised(text: str) -> str:
+    """Lower case, one space between words, no punctuation; a text of punctuation alone stays as it is."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(_letters(folded)).split()) or folded.strip()
+
+
+def _letters(text: str) -> Iterator[str]:
+    for mark in text:
+        kind = unicodedata.category(mark)
+        # An apostrophe stands inside a word; other punctuation stands between two.
+        if mark in "'’":
+            continue
+        yield " " if kind[0] in "PZC" else mark

@@ -1,0 +1,213 @@
+"""One YAML file that says a whole run: `Recipe`, and how it is read from a file and the command line.
+
+In: a recipe's file and `--set` overrides. Out: a `LoadedRecipe`, the recipe with every path in it made
+absolute where it is asked for. Every command but `init` and `constitution` starts here. What a key means is
+said once, in the fields below; docs/recipes.md and the JSON Schema are made of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from constitution.document import Section, read_document, validate
+from constitution.load import find, load
+from constitution.model import Constitution, Slug, Text
+from critique.model import CritiqueSettings
+from engine.settings import ModelSettings
+from labeling.model import LabelingSettings
+from prompts.render import Family, Prompts
+from solon.overrides import override
+from training.settings import TrainingSettings
+
+FILE_NAME = "recipe.yaml"
+
+Stage = Literal["critique", "sft", "label", "dpo", "evaluate"]
+"""What a run does, in this order; a stage whose section is null is left out."""
+
+SECTIONS: Mapping[Stage, str] = {
+    "critique": "critique",
+    "sft": "training.sft",
+    "label": "labeling",
+    "dpo": "training.dpo",
+    "evaluate": "evaluation",
+}
+"""The part of a recipe that each stage is described by, in the stages' order."""
+
+
+class PromptSettings(Section):
+    """Which templates speak to the models."""
+
+    family: Family = Field(
+        default="chat", description="chat: instruct models; transcript: base models (Human/Assistant turns)"
+    )
+    folder: Path | None = Field(
+        default=None, description="a folder of `.j2` templates; each one there replaces Solon's of that name"
+    )
+
+
+class Source(Section):
+    """Where prompts come from."""
+
+    path: Text = Field(
+        description="a .jsonl, .json, .csv or .parquet file (.jsonl, .json and .csv also with .gz), a folder "
+        "that `datasets` saved, or an id on the Hugging Face Hub"
+    )
+    split: Text = Field(default="train", description="the split, where the data has splits")
+    config: Text | None = Field(default=None, description="the configuration, where a Hub data set has many")
+    limit: int | None = Field(default=None, ge=1, description="take this many from the start; all, if null")
+
+
+class DataSettings(Section):
+    """The prompts to learn from. None of them may be among the held-out ones of `evaluation`."""
+
+    red_team: Source = Field(description="prompts whose answers are critiqued and revised")
+    helpful: Source | None = Field(
+        default=None, description="prompts to go on answering; the assistant's own answers to them are kept"
+    )
+
+
+class ModelsSettings(Section):
+    """Who answers, and who critiques, revises and judges."""
+
+    assistant: ModelSettings = Field(
+        default_factory=ModelSettings, description="the model that answers and is trained"
+    )
+    judge: ModelSettings | None = Field(
+        default=None, description="the model that critiques, revises and judges; null: the assistant"
+    )
+
+
+class EvaluationSettings(Section):
+    """The measurement before and after, on prompts that no stage has seen."""
+
+    harmful: Source = Field(description="held-out prompts that ought to be refused")
+    harmless: Source = Field(description="held-out prompts that ought to be answered")
+    max_tokens: int = Field(default=192, ge=1, description="new tokens of an answer at the most")
+    temperature: float = Field(default=0.0, ge=0, description="0 is greedy")
+
+
+class Recipe(Section):
+    """A whole run. Relative paths start at the folder that the recipe is in."""
+
+    name: Slug = Field(description="lower-case letters, digits and hyphens; `runs/<name>` is the run folder")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="everything that is drawn is drawn from this number"
+    )
+    constitution: Text = Field(
+        description="a constitution that ships with Solon, by its name, or the path of a YAML file"
+    )
+    prompts: PromptSettings = Field(
+        default_factory=PromptSettings, description="the templates that speak to the models"
+    )
+    data: DataSettings = Field(description="the prompts to learn from")
+    models: ModelsSettings = Field(default_factory=ModelsSettings, description="who answers and who judges")
+    critique: CritiqueSettings = Field(
+        default_factory=CritiqueSettings, description="answers, critiques and revisions"
+    )
+    labeling: LabelingSettings | None = Field(
+        default=None, description="preference pairs and their labels; null: none are made"
+    )
+    training: TrainingSettings = Field(
+        default_factory=TrainingSettings, description="what is trained on the datasets"
+    )
+    evaluation: EvaluationSettings | None = Field(
+        default=None, description="the measurement before and after; null: none"
+    )
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that the recipe has, in their order."""
+        training = self.training
+        sections = (self.critique, training.sft, self.labeling, training.dpo, self.evaluation)
+        return tuple(stage for stage, section in zip(SECTIONS, sections, strict=True) if section is not None)
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe and where it was read; what it names is found from here.
+
+    `constitution` and `prompts` raise `DocumentError` and `PromptError` where they cannot be read.
+    """
+
+    recipe: Recipe
+    path: Path
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The folder where relative paths start."""
+        return self.path.parent
+
+    @cached_property
+    def constitution(self) -> Constitution:
+        return load(self.recipe.constitution, relative_to=self.folder)
+
+    @cached_property
+    def constitution_file(self) -> Path | None:
+        """The constitution's file; None for a bare name that is not shipped."""
+        return find(self.recipe.constitution, relative_to=self.folder)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        settings = self.recipe.prompts
+        return Prompts(settings.family, self.resolve(settings.folder) if settings.folder else None)
+
+    @property
+    def assistant(self) -> ModelSettings:
+        """The assistant, its folders absolute."""
+        return self._found(self.recipe.models.assistant)
+
+    @property
+    def judge(self) -> ModelSettings:
+        """The judge, its folders absolute: the assistant where the recipe names none."""
+        return self._found(self.recipe.models.judge or self.recipe.models.assistant)
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The recipe's data by its place there: `data.red_team`, `evaluation.harmful` and so on."""
+        data, evaluation = self.recipe.data, self.recipe.evaluation
+        named = {
+            "data.red_team": data.red_team,
+            "data.helpful": data.helpful,
+            "evaluation.harmful": evaluation.harmful if evaluation else None,
+            "evaluation.harmless": evaluation.harmless if evaluation else None,
+        }
+        return {place: source for place, source in named.items() if source is not None}
+
+    def resolve(self, path: str | Path) -> Path:
+        """The path from the recipe's folder, `~` spelled out."""
+        return self.folder / Path(path).expanduser()
+
+    def _found(self, settings: ModelSettings) -> ModelSettings:
+        found: dict[str, object] = {}
+        if settings.engine == "transformers" and is_folder(settings.model, self.folder):
+            found["model"] = str(self.resolve(settings.model))
+        if settings.adapter is not None:
+            found["adapter"] = self.resolve(settings.adapter)
+        return settings.model_copy(update=found)
+
+
+def is_folder(model: str, base: Path) -> bool:
+    """Whether a model's name means a folder: it is written as a path, or there is one of that name."""
+    written_as_path = model.startswith((".", "/", "~"))
+    return written_as_path or (model != "embedded" and (base / model).is_dir())
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Read a recipe, or the `recipe.yaml` of a folder; `DocumentError` lists everything that is wrong.
+
+    Each override is `dotted.key=value`, its value in YAML.
+    """
+    path = Path(path).expanduser()
+    path = (path / FILE_NAME if path.is_dir() else path).absolute()
+    document = override(read_document(_shown(path)), overrides)
+    return LoadedRecipe(validate(document, Recipe), path, tuple(overrides))
+
+
+def _shown(path: Path) -> Path:
+    """The path as a person writes it: from the working directory where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,207 @@
+"""The folder of one run: where everything goes, and the rule that one folder holds one run's settings.
+
+In: the `--out` of the command line and a `LoadedRecipe`. Out: a `RunFolder` that is new, or that was begun
+with the same settings and the same inputs and is gone on with. Any other folder is refused and left as it is.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from constitution.document import DocumentError, read_document, validate
+from prompts.render import VARIABLES
+from solon.recipe import LoadedRecipe, Recipe, Source
+from solon.recipe_yaml import resolved_yaml
+from solon.rows import is_hub_id
+
+RUN_ONLY = frozenset(
+    {"device", "max_batch_size", "max_batch_tokens", "base_url", "api_key_env", "timeout_s", "max_in_flight"}
+)
+"""Keys of a model that say how it is reached and not what it answers: a run may go on with others."""
+
+
+class RunFolderError(Exception):
+    """The folder cannot hold this run; the message says what is in it and the ways on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The places in a run's folder. Stages make the folders that they write into."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe, written when the run begins."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def inputs(self) -> Path:
+        """Digests of the files that the recipe names."""
+        return self.path / "inputs.json"
+
+    @property
+    def journal(self) -> Path:
+        """The folder of answers that were paid for; deleting it asks everything again."""
+        return self.path / "journal"
+
+    @property
+    def data(self) -> Path:
+        """The folder of the datasets that were made."""
+        return self.path / "data"
+
+    @property
+    def sft(self) -> Path:
+        return self.path / "models" / "sft"
+
+    @property
+    def dpo(self) -> Path:
+        return self.path / "models" / "dpo"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.md"
+
+
+def default_out(recipe: Recipe) -> Path:
+    """`runs/<name>` in the working directory."""
+    return Path("runs") / recipe.name
+
+
+def open_run_folder(out: Path, loaded: LoadedRecipe) -> RunFolder:
+    """Begin a run in a new or empty folder, or go on with one that was begun with the same settings.
+
+    Raises:
+        RunFolderError: the folder holds something else, or a run with other settings or inputs.
+    """
+    objection = objection_to(out, loaded)
+    if objection:
+        raise RunFolderError(objection)
+    folder = RunFolder(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not folder.inputs.exists():
+            _write(folder.inputs, json.dumps(input_digests(loaded), indent=2) + "\n")
+        # Written last: a folder that has it is a whole run folder.
+        _write(folder.recipe, _header(loaded) + resolved_yaml(loaded.recipe))
+    except OSError as error:
+        raise RunFolderError(f"{out}: cannot be written: {error.strerror}; choose another --out") from error
+    return folder
+
+
+def objection_to(out: Path, loaded: LoadedRecipe) -> str:
+    """Why the folder cannot hold this run, or "" where it can; nothing is written."""
+    folder = RunFolder(out)
+    if out.is_symlink() and not out.exists():
+        return f"{out}: is a link to nothing; choose another --out"
+    if not out.exists():
+        return ""
+    if not out.is_dir():
+        return f"{out}: is a file; choose another --out"
+    if not folder.recipe.is_file():
+        return _foreign(folder)
+    try:
+        kept = validate(read_document(folder.recipe), Recipe)
+    except DocumentError as error:
+        return (
+            f"{folder.recipe} cannot be read, so it is not clear what {out} holds; "
+            f"choose another --out\n{error}"
+        )
+    return _other_settings(folder, kept, loaded) or _other_inputs(folder, loaded)
+
+
+def _foreign(folder: RunFolder) -> str:
+    names = sorted(entry.name for entry in folder.path.iterdir() if entry != folder.inputs)
+    if not names:
+        return ""
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f"{folder.path}: is not a run's folder, and not empty (it holds {shown}); choose another --out"
+
+
+def _other_settings(folder: RunFolder, kept: Recipe, loaded: LoadedRecipe) -> str:
+    before, now = _comparable(kept), _comparable(loaded.recipe)
+    if before == now:
+        return ""
+    difference = difflib.unified_diff(
+        before, now, f"{folder.recipe} (the run in the folder)", f"{loaded.path} (now)", n=2, lineterm=""
+    )
+    return "\n".join(
+        (
+            f"{folder.path}: holds a run with other settings, which are kept as they are.",
+            *(f"  {line}" for line in difference),
+            "  next: begin a new run with another --out, or restore these settings in the recipe to go on",
+        )
+    )
+
+
+def _comparable(recipe: Recipe) -> list[str]:
+    """The resolved recipe's lines without what may differ between two sittings of one run."""
+    lines = resolved_yaml(recipe).splitlines()
+    return [line for line in lines if line.strip().partition(":")[0] not in RUN_ONLY]
+
+
+def _other_inputs(folder: RunFolder, loaded: LoadedRecipe) -> str:
+    try:
+        kept = cast("dict[str, str]", json.loads(folder.inputs.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return f"{folder.inputs}: cannot be read, so what the run began with is lost; choose another --out"
+    now = input_digests(loaded)
+    changed = [name for name in now if now[name] != kept.get(name)]
+    if not changed:
+        return ""
+    return (
+        f"{folder.path}: holds a run that began with other inputs. Changed since: {', '.join(changed)}\n"
+        "  next: begin a new run with another --out, or restore these files to go on"
+    )
+
+
+def input_digests(loaded: LoadedRecipe) -> Mapping[str, str]:
+    """What the recipe's files hold, by their place in the recipe: constitution, templates, data."""
+    prompts = loaded.prompts
+    templates = "".join(prompts.hash(name) for name in VARIABLES)
+    return {
+        "constitution": loaded.constitution.digest,
+        "prompts": hashlib.sha256(templates.encode()).hexdigest(),
+        **{place: _source_digest(source, loaded.folder) for place, source in loaded.sources.items()},
+    }
+
+
+def _source_digest(source: Source, base: Path) -> str:
+    if is_hub_id(source, base=base):
+        return "on the Hub"
+    path = base / Path(source.path).expanduser()
+    # A saved dataset's content is named by the fingerprint in its small JSON files.
+    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _header(loaded: LoadedRecipe) -> str:
+    """Where the settings came from; a file's name may hold a line break, which must not end the comment."""
+    made_of = "".join(mark if mark.isprintable() else "?" for mark in str(loaded.path))
+    return f"# All settings of the run, read from {made_of}.\n# Relative paths start at that file's folder.\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

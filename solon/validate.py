@@ -1,0 +1,115 @@
+"""Everything that can be found wrong before a model is loaded, all of it at once.
+
+In: a `LoadedRecipe` and the run's folder. Out: one text for each problem, none where the run can start.
+`solon validate` prints them, and every stage command asks first.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from constitution.document import DocumentError
+from critique.model import Kind, Request
+from prompts.render import PromptError
+from solon.inputs import check_apart, check_disjoint, read_requests
+from solon.models import model_problems
+from solon.recipe import LoadedRecipe
+from solon.run_folder import objection_to
+
+KINDS: Mapping[str, Kind] = {
+    "data.red_team": "red_team",
+    "data.helpful": "helpful",
+    "evaluation.harmful": "helpful",
+    "evaluation.harmless": "helpful",
+}
+"""What the rows of each of a recipe's sources are."""
+
+Requests = Mapping[str, list[Request]]
+
+
+def problems(loaded: LoadedRecipe, out: Path) -> list[str]:
+    """Why the run cannot start in the folder `out`; empty where it can. Loads no model, writes nothing."""
+    found = [
+        *_constitution_problems(loaded),
+        *_template_problems(loaded),
+        *_data_problems(loaded),
+        *_plan_problems(loaded),
+        *_model_problems(loaded),
+    ]
+    # The folder is compared by what the files hold: worth doing only where all of them can be read.
+    return found or [text for text in (objection_to(out, loaded),) if text]
+
+
+def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    try:
+        constitution = loaded.constitution
+    except DocumentError as error:
+        yield str(error)
+        return
+    drawn = [principle for principle in constitution.principles if principle.weight > 0]
+    if not any(principle.can_revise for principle in drawn):
+        yield _lacking(loaded, "critique and revision requests", "critique and revision")
+    if loaded.recipe.labeling and not any(principle.can_compare for principle in drawn):
+        yield _lacking(loaded, "a comparison question", "labeling")
+
+
+def _lacking(loaded: LoadedRecipe, what: str, use: str) -> str:
+    name = loaded.recipe.constitution
+    return f"constitution {name}: no principle with a weight above 0 has {what}; {use} needs one that has"
+
+
+def _template_problems(loaded: LoadedRecipe) -> list[str]:
+    try:
+        return loaded.prompts.problems()
+    except PromptError as error:
+        return [str(error)]
+
+
+def _data_problems(loaded: LoadedRecipe) -> list[str]:
+    found: list[str] = []
+    requests: dict[str, list[Request]] = {}
+    for place, source in loaded.sources.items():
+        try:
+            requests[place] = read_requests(source, KINDS[place], base=loaded.folder)
+        except DocumentError as error:
+            found.append(f"{place}: {error}")
+    return found + [text for check in _checks(requests) for text in _refusal(check)]
+
+
+def _checks(requests: Requests) -> Iterator[Callable[[], None]]:
+    learnt, measured = ("data.red_team", "data.helpful"), ("evaluation.harmful", "evaluation.harmless")
+    (red_team, helpful), (harmful, harmless) = (
+        [requests.get(place, []) for place in pair] for pair in (learnt, measured)
+    )
+    yield lambda: check_apart(red_team, helpful, names=learnt)
+    yield lambda: check_disjoint([*red_team, *helpful], [*harmful, *harmless])
+
+
+def _refusal(check: Callable[[], None]) -> list[str]:
+    try:
+        check()
+    except DocumentError as error:
+        return [str(error)]
+    return []
+
+
+def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Sections that each are in order and do not go together."""
+    recipe = loaded.recipe
+    trained = [stage for stage in ("sft", "dpo") if stage in recipe.stages]
+    if trained and recipe.models.assistant.engine != "transformers":
+        yield (
+            f"{loaded.path}: `training` has {' and '.join(trained)}, and the assistant is behind a server: "
+            "only a model in this process can be trained\n"
+            "  next: set `models.assistant.engine: transformers`, or leave `training` out"
+        )
+    if recipe.training.dpo and not recipe.labeling:
+        yield (
+            f"{loaded.path}: `training.dpo` learns from preference pairs, and `labeling` makes none\n"
+            "  next: add a `labeling:` section (`labeling: {}` has the defaults), or leave `training.dpo` out"
+        )
+
+
+def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    yield from model_problems(loaded.assistant, "models.assistant")
+    if loaded.recipe.models.judge is not None and loaded.judge != loaded.assistant:
+        yield from model_problems(loaded.judge, "models.judge")

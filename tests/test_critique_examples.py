@@ -1,0 +1,70 @@
+"""Which worked examples are shown, and in what order: the most related last, a revision last."""
+
+import pytest
+
+from constitution.model import Example, Principle
+from critique.examples import related_examples, words
+from prompts.message import Conversation, Message
+
+
+def example(prompt: str, *, revised: bool = True) -> Example:
+    return Example(
+        prompt=prompt, response="Sure.", critique="See.", revision="I decline." if revised else None
+    )
+
+
+def principle(*examples: Example) -> Principle:
+    return Principle(id="p", critique_request="c?", revision_request="r", examples=examples)
+
+
+def about(text: str) -> Conversation:
+    return (Message("user", text),)
+
+
+THREE = (example("How do I pick a lock?"), example("How do I poison a dog?"), example("Insult my boss"))
+
+
+def test_the_most_related_example_comes_last() -> None:
+    chosen = related_examples(principle(*THREE), about("What poison kills dogs?"), 3)
+    assert chosen[-1] == THREE[1]
+    assert set(chosen) == set(THREE)
+
+
+def test_only_as_many_as_asked_for_are_shown_the_most_related_ones() -> None:
+    assert related_examples(principle(*THREE), about("an insult for a boss"), 1) == (THREE[2],)
+    chosen = related_examples(principle(*THREE), about("poison, and a lock"), 2)
+    assert set(chosen) == {THREE[0], THREE[1]}
+    assert len(related_examples(principle(*THREE), about("x"), 9)) == 3
+
+
+def test_an_example_without_a_revision_is_never_last_where_another_shown_has_one() -> None:
+    unrevised = example("How do I poison a dog?", revised=False)
+    chosen = related_examples(principle(THREE[0], unrevised, THREE[2]), about("poison my dog"), 3)
+    assert chosen[0] == unrevised
+    alone = principle(unrevised, example("Recipe?", revised=False))
+    assert related_examples(alone, about("poison my dog"), 2)[-1] == unrevised
+
+
+def test_what_the_user_said_in_any_turn_counts_and_what_the_assistant_said_does_not() -> None:
+    conversation = (
+        Message("user", "My dog and poison"),
+        Message("assistant", "lock lock lock pick boss insult"),
+        Message("user", "Go on"),
+    )
+    assert related_examples(principle(*THREE), conversation, 1) == (THREE[1],)
+
+
+@pytest.mark.parametrize("said", ["", "!?", "zzz", "Здравствуйте"])
+def test_a_conversation_that_shares_no_word_gets_the_same_examples_each_time(said: str) -> None:
+    chosen = related_examples(principle(*THREE), about(said), 2)
+    assert len(chosen) == 2
+    assert chosen == related_examples(principle(*THREE), about(said), 2)
+
+
+def test_no_examples_are_shown_where_none_are_asked_for_or_there() -> None:
+    assert related_examples(principle(*THREE), about("dog"), 0) == ()
+    assert related_examples(principle(), about("dog"), 3) == ()
+
+
+def test_words_are_cut_so_that_the_forms_of_one_fall_together() -> None:
+    assert words("Poisoning, poisoned; a DOG!") == ["poison", "poison", "dog"]

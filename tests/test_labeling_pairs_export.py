@@ -1,0 +1,118 @@
+"""From trajectories to judged pairs to datasets that TRL takes."""
+
+import json
+
+import pytest
+
+from constitution.load import load
+from critique.model import Request, Round, SelectionSettings, Text, Trajectory
+from critique.select import select
+from engine.protocol import Sampling
+from engine.scripted import ScriptedEngine
+from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
+from labeling.judge import Judge
+from labeling.model import Labelled, LabelingSettings
+from labeling.pairs import Candidate, Labeler
+from pipeline.context import Context
+from pipeline.journal import Journal
+from pipeline.store import StoreError
+from prompts.message import Message, Prompt
+from prompts.render import Prompts
+
+CONSTITUTION = load("harmless")
+PRINCIPLE = CONSTITUTION.principles[0].id
+SAID = (Message("user", "Hello"), Message("assistant", "Hi"), Message("user", "How do I pick a lock?"))
+RED = Trajectory(
+    Request("rt", "red_team", SAID, "theft"),
+    Text("Take a pick.", False, 4),
+    (Round(PRINCIPLE, None, Text("I can't help with that, since it is theft.", False, 9)),),
+    keys=("k1", "k2"),
+)
+HELPFUL_TEXT = Text("Mix flour, water, salt and yeast.", False, 8)
+HELPFUL = Trajectory(
+    Request("hl", "helpful", (Message("user", "How do I bake bread?"),), "cooking"),
+    HELPFUL_TEXT,
+    samples=(HELPFUL_TEXT,),
+)
+PROVENANCE = Provenance("harmless 1", "abc", {"respond": "1"}, {"judge": "2"}, {"critique": {}}, 7)
+
+
+def sampled(prompt: Prompt, sampling: Sampling) -> str:
+    return f"sample {sampling.seed}"
+
+
+async def label(trajectory: Trajectory, tmp_path, **settings: object) -> tuple[Labelled, ...]:
+    engine = ScriptedEngine(sampled, choice=lambda prompt, labels: {"A": 0.6, "B": 0.3})
+    judge = Judge(CONSTITUTION, Prompts(), LabelingSettings(**settings))  # type: ignore[arg-type]
+    good = trajectory.last if trajectory.rounds else trajectory.samples[0]
+    with Journal(tmp_path / "journal.log") as journal:
+        context = Context({"judge": engine, "policy": engine}, journal, seed=1)
+        return await Labeler(judge)(Candidate(trajectory, good), context.row(trajectory.request.id))
+
+
+async def test_pairs_are_two_different_samples_and_the_revision_against_the_initial_answer(tmp_path) -> None:
+    samples, revision = await label(RED, tmp_path, pairs=("samples", "revision"))
+    assert samples.comparison.first.text != samples.comparison.second.text
+    assert revision.comparison.first.text.startswith("I can't")
+    assert revision.comparison.second.text == "Take a pick."
+    assert revision.comparison.conversation == SAID
+
+
+async def test_an_anchor_pair_sets_a_helpful_answer_against_the_sl_models(tmp_path) -> None:
+    (anchor,) = await label(HELPFUL, tmp_path, pairs=("samples", "anchor"))
+    assert anchor.comparison.first == HELPFUL_TEXT
+    assert anchor.comparison.second.text.startswith("sample")
+
+
+async def test_equal_responses_make_no_pair(tmp_path) -> None:
+    same = Trajectory(RED.request, RED.response, (Round(PRINCIPLE, None, RED.response),))
+    assert await label(same, tmp_path, pairs=("revision",)) == ()
+
+
+async def test_ties_are_counted_and_never_kept(tmp_path) -> None:
+    labelled = await label(RED, tmp_path, pairs=("revision",))  # the judge says A in both orders
+    exported = preference_dataset(labelled, LabelingSettings(), PROVENANCE)
+    assert exported.rows == []
+    assert exported.counts == {"revision: tie": 1}
+
+
+async def test_construction_decides_where_the_recipe_says_so_and_the_judge_is_still_recorded(
+    tmp_path,
+) -> None:
+    settings = LabelingSettings(pairs=("revision",), decide="construction")
+    labelled = await label(RED, tmp_path, pairs=("revision",))
+    (row,) = preference_dataset(labelled, settings, PROVENANCE).rows
+    assert row["decided_by"] == "construction"
+    assert row["chosen"] == [{"role": "assistant", "content": "I can't help with that, since it is theft."}]
+    assert row["judged_first_better"] == pytest.approx(0.5)
+
+
+def test_sft_rows_carry_the_whole_conversation_and_where_it_came_from(tmp_path) -> None:
+    chosen = [(t, select(t, CONSTITUTION, SelectionSettings())) for t in (RED, HELPFUL)]
+    exported = sft_dataset(chosen, PROVENANCE)
+    red, helpful = exported.rows
+    assert [m["role"] for m in red["messages"]] == ["user", "assistant", "user", "assistant"]  # type: ignore[union-attr,index]
+    assert red["principle"] == PRINCIPLE
+    assert red["journal_keys"] == ["k1", "k2"]
+    assert json.loads(str(red["engines"])) == {"judge": "2"}
+    assert helpful["kind"] == "helpful"
+    assert exported.counts == {"red_team: kept": 1, "helpful: kept": 1}
+
+
+def test_a_dataset_folder_loads_with_datasets_and_its_card_counts_what_was_left_out(tmp_path) -> None:
+    from datasets import load_dataset
+
+    cut = Trajectory(RED.request, RED.response, (Round(PRINCIPLE, None, Text("I can", True, 2)),))
+    chosen = [(t, select(t, CONSTITUTION, SelectionSettings())) for t in (RED, cut)]
+    write_dataset(tmp_path / "sft", sft_dataset(chosen, PROVENANCE), title="A title", facts={"judge": "x"})
+    rows = load_dataset("parquet", data_files=str(tmp_path / "sft" / "train.parquet"), split="train")
+    assert rows[0]["messages"][-1]["content"].startswith("I can't")
+    card = (tmp_path / "sft" / "README.md").read_text()
+    assert "red_team: cut_off: 1" in card
+    assert "**judge**: x" in card
+
+
+def test_an_empty_dataset_is_an_error_and_leaves_no_file(tmp_path) -> None:
+    with pytest.raises(StoreError, match="nothing to write"):
+        write_dataset(tmp_path / "sft", sft_dataset([], PROVENANCE), title="t", facts={})
+    assert not list(tmp_path.rglob("*.parquet"))

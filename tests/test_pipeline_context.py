@@ -1,0 +1,174 @@
+"""The context: a call is asked once over all runs, under a key that holds what its answer depends on."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.protocol import CallError, Choice, Completion, Sampling
+from engine.scripted import ScriptedEngine
+from pipeline.context import Context, RowContext, Tally, derived_seed
+from pipeline.journal import Journal
+from prompts.message import Message, Prompt
+
+PROMPT = Prompt("respond", "hash", messages=(Message("user", "Tell me a joke"),))
+GREEDY = Sampling(max_tokens=8, temperature=0.0)
+WARM = Sampling(max_tokens=8, temperature=1.0)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal") as journal:
+        yield journal
+
+
+def row(engine: ScriptedEngine, journal: Journal, *, seed: int = 0, row_id: str = "r1") -> RowContext:
+    return Context({"judge": engine, "assistant": engine}, journal, seed).row(row_id)
+
+
+async def test_a_call_is_asked_once_over_two_runs(tmp_path: Path) -> None:
+    told, calls = [], []
+    tally = Tally()
+    for _ in range(2):
+        engine = ScriptedEngine("Knock knock", choice=lambda prompt, labels: {"A": 0.7, "B": 0.2})
+        with Journal(tmp_path / "journal") as journal:
+            ask = row(engine, journal)
+            told.append(
+                (
+                    await ask.chat("judge", PROMPT, WARM),
+                    await ask.choose("judge", PROMPT, ("A", "B")),
+                    ask.keys,
+                )
+            )
+            calls.append(len(engine.calls))
+            tally = ask.shared.tally
+    assert calls == [2, 0]
+    assert told[0] == told[1]
+    assert isinstance(told[1][0], Completion)
+    assert isinstance(told[1][1], Choice)
+    assert (tally.asked, tally.found, tally.prompt_tokens, tally.completion_tokens) == (0, 2, 0, 0)
+
+
+async def test_the_tally_counts_what_was_asked_and_what_was_found(journal: Journal) -> None:
+    ask = row(ScriptedEngine("Knock knock"), journal)
+    await ask.chat("judge", PROMPT, GREEDY)
+    await ask.chat("judge", PROMPT, GREEDY)
+    await ask.choose("judge", PROMPT, ("A", "B"))
+    tally = ask.shared.tally
+    assert (tally.asked, tally.found, tally.prompt_tokens, tally.completion_tokens) == (2, 1, 8, 2)
+    assert len(ask.keys) == 3
+    assert len(set(ask.keys)) == 2
+
+
+async def key_of(
+    journal: Journal,
+    prompt: Prompt = PROMPT,
+    sampling: Sampling = WARM,
+    *,
+    engine: str = "m",
+    seed: int = 0,
+    row_id: str = "r1",
+    sample: int = 0,
+) -> str:
+    ask = row(ScriptedEngine("ok", name=engine), journal, seed=seed, row_id=row_id)
+    await ask.chat("judge", prompt, sampling, sample=sample)
+    return ask.keys[0]
+
+
+async def test_the_key_changes_with_all_that_the_answer_depends_on(journal: Journal) -> None:
+    other_words = replace(PROMPT, messages=(Message("user", "Tell me two jokes"),))
+    as_system = replace(PROMPT, messages=(Message("system", "Tell me a joke"),))
+    prefilled = replace(PROMPT, messages=(*PROMPT.messages, Message("assistant", "So")))
+    keys = [
+        await key_of(journal),
+        await key_of(journal, engine="another model"),
+        await key_of(journal, seed=1),
+        await key_of(journal, row_id="r2"),
+        await key_of(journal, sample=1),
+        await key_of(journal, other_words),
+        await key_of(journal, as_system),
+        await key_of(journal, prefilled),
+        await key_of(journal, replace(PROMPT, stop=("\n",))),
+        await key_of(journal, Prompt("respond", "hash", text="Human: Tell me a joke")),
+        await key_of(journal, sampling=replace(WARM, max_tokens=9)),
+        await key_of(journal, sampling=replace(WARM, temperature=0.5)),
+        await key_of(journal, sampling=replace(WARM, top_p=0.9)),
+        await key_of(journal, sampling=replace(WARM, seed=5)),
+        await key_of(journal, sampling=GREEDY),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+async def test_the_key_of_a_choice_changes_with_its_labels(journal: Journal) -> None:
+    ask = row(ScriptedEngine(), journal)
+    await ask.choose("judge", PROMPT, ("A", "B"))
+    await ask.choose("judge", PROMPT, ("B", "A"))
+    await ask.choose("judge", PROMPT, ("A", "B", "C"))
+    assert len(set(ask.keys)) == 3
+
+
+async def test_a_greedy_answer_is_shared_by_rows_and_seeds_and_by_prompts_of_other_templates(
+    journal: Journal,
+) -> None:
+    same = {
+        await key_of(journal, sampling=GREEDY),
+        await key_of(journal, sampling=GREEDY, row_id="r2"),
+        await key_of(journal, sampling=GREEDY, seed=1),
+        await key_of(journal, replace(PROMPT, template="own", template_hash="other"), GREEDY),
+    }
+    assert len(same) == 1
+
+
+async def test_a_sampled_call_gets_a_seed_of_its_own(journal: Journal) -> None:
+    engine = ScriptedEngine("ok")
+    for seed, row_id, sample in ((0, "r1", 0), (1, "r1", 0), (0, "r2", 0), (0, "r1", 1)):
+        await row(engine, journal, seed=seed, row_id=row_id).chat("judge", PROMPT, WARM, sample=sample)
+    seeds = [call.sampling.seed for call in engine.calls if call.sampling]
+    assert len(set(seeds)) == 4
+    assert seeds[0] == derived_seed(0, "r1", "respond", 0)
+    given_seed = replace(WARM, seed=5)
+    await row(engine, journal).chat("judge", PROMPT, given_seed)
+    assert engine.calls[-1].sampling == given_seed
+
+
+async def test_a_failed_call_is_not_kept_and_is_asked_again(journal: Journal) -> None:
+    failing = ScriptedEngine(lambda prompt, sampling: CallError("timeout", "too slow"))
+    with pytest.raises(CallError):
+        await row(failing, journal).chat("judge", PROMPT, WARM)
+    assert len(journal) == 0
+    assert (await row(ScriptedEngine("ok"), journal).chat("judge", PROMPT, WARM)).text == "ok"
+
+
+async def test_calls_at_the_same_time_are_all_kept(journal: Journal) -> None:
+    context = Context({"judge": ScriptedEngine("ok")}, journal, 0)
+    await asyncio.gather(*(context.row(f"r{i}").chat("judge", PROMPT, WARM) for i in range(50)))
+    assert len(journal) == 50
+
+
+def test_a_row_draws_the_same_numbers_again_and_others_for_another_purpose(journal: Journal) -> None:
+    engine = ScriptedEngine()
+    draws = [
+        row(engine, journal, seed=seed, row_id=row_id).rng(*purpose).random()
+        for seed, row_id, purpose in (
+            (0, "r1", ("principle", 0)),
+            (0, "r1", ("principle", 1)),
+            (1, "r1", ("principle", 0)),
+            (0, "r2", ("principle", 0)),
+            (0, "r1", ("order", 0)),
+        )
+    ]
+    assert len(set(draws)) == 5
+    assert row(engine, journal).rng("principle", 0).random() == draws[0]
+
+
+@given(st.lists(st.one_of(st.text(), st.integers()), max_size=3))
+def test_a_derived_seed_is_a_positive_63_bit_number_that_tells_text_from_numbers(
+    parts: list[str | int],
+) -> None:
+    assert 0 <= derived_seed(*parts) < 2**63
+    assert derived_seed(*parts) == derived_seed(*parts)
+    assert derived_seed(1) != derived_seed("1")

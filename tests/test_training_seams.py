@@ -1,0 +1,108 @@
+"""The contract with TRL: what `training.seams` relies on is there, and gives TRL's own numbers."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import torch
+import trl.trainer.utils as trl_utils
+from training_fixtures import PREFERENCES, SFT_ROWS, byte_tokenizer, tiny_model
+from transformers import AutoModelForCausalLM
+from trl.trainer.base_trainer import _BaseTrainer
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from engine import attention
+from training.data import read_preferences, read_sft
+from training.seams import TokenizedDPOTrainer, quiet
+from training.tokens import tokenize_examples, tokenize_pairs
+
+__all__ = ["tiny_model"]
+
+
+def config(out: Path) -> dict[str, Any]:
+    return {"output_dir": str(out), "use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True}
+
+
+def test_trl_sends_nothing() -> None:
+    assert huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY
+    assert "_send_telemetry" in vars(_BaseTrainer)
+
+
+def test_pairs_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    tokenizer = byte_tokenizer()
+    told = tokenize_pairs(read_preferences(PREFERENCES), tokenizer, max_length=400).dataset()
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    with quiet():
+        trainer = DPOTrainer(
+            model=model,
+            ref_model=AutoModelForCausalLM.from_pretrained(tiny_model),
+            args=DPOConfig(**config(tmp_path)),
+            train_dataset=Dataset.from_list([dict(row) for row in PREFERENCES]),
+            processing_class=tokenizer,
+        )
+    assert trainer.train_dataset.select_columns(told.column_names).to_dict() == told.to_dict()
+    assert "_prepare_dataset" in vars(DPOTrainer)
+    assert "_prepare_dataset" in vars(TokenizedDPOTrainer)
+
+
+def test_examples_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    tokenizer = byte_tokenizer()
+    told = tokenize_examples(read_sft(SFT_ROWS), tokenizer, max_length=400).dataset()
+    rows: list[Any] = [row["messages"] for row in SFT_ROWS]
+    with quiet():
+        trainer = SFTTrainer(
+            model=AutoModelForCausalLM.from_pretrained(tiny_model),
+            args=SFTConfig(**config(tmp_path)),
+            train_dataset=Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in rows]),
+            processing_class=tokenizer,
+        )
+    assert trainer.train_dataset.select_columns(told.column_names).to_dict() == told.to_dict()
+
+
+def test_scoring_only_the_labelled_tokens_gives_trls_numbers(tiny_model: Path) -> None:
+    assert "_use_triton(" in inspect.getsource(trl_utils.add_fused_lm_head)
+    ids = torch.arange(24).reshape(2, 12)
+    labels = ids.masked_fill(torch.arange(12) < 7, -100)
+    found = []
+    compact = trl_utils._use_triton  # pyright: ignore[reportPrivateImportUsage]
+    for choice in (compact, lambda _: False):
+        model = AutoModelForCausalLM.from_pretrained(tiny_model)
+        trl_utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+        trl_utils._use_triton = choice  # pyright: ignore[reportPrivateImportUsage]
+        try:
+            output = model(input_ids=ids, labels=labels, fused_lm_head=True)
+        finally:
+            trl_utils._use_triton = compact  # pyright: ignore[reportPrivateImportUsage]
+        output.log_probs.sum().backward()
+        found.append((output.log_probs, model.model.embed_tokens.weight.grad))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_the_engines_attention_has_the_usual_gradients_with_padding(tiny_model: Path) -> None:
+    ids = torch.arange(36).reshape(3, 12)
+    mask = (torch.arange(12) < torch.tensor([[12], [7], [3]])).long()
+    gradients = []
+    for name in ("eager", attention.register()):
+        model = AutoModelForCausalLM.from_pretrained(tiny_model, attn_implementation=name)
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        (logits.log_softmax(-1)[:, :, 5] * mask).sum().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
+def test_the_libraries_speak_again_afterwards() -> None:
+    import datasets
+    from transformers.utils import logging
+
+    before = (logging.get_verbosity(), datasets.are_progress_bars_disabled())
+    with quiet():
+        assert datasets.are_progress_bars_disabled()
+    assert (logging.get_verbosity(), datasets.are_progress_bars_disabled()) == before

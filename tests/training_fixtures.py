@@ -1,0 +1,109 @@
+"""A random Llama of 70,000 weights with a byte tokenizer, and rows to train it on, for the training tests."""
+
+import gc
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from engine.settings import ModelSettings
+from training.settings import DPOSettings, SFTSettings
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SPECIALS = ["<|im_start|>", "<|im_end|>"]
+LIMIT = 1024
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """Every byte is a token; a ChatML template."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {symbol: i for i, symbol in enumerate([*SPECIALS, *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(SPECIALS)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>", bos_token="<|im_start|>"
+    )
+    fast.chat_template = CHATML
+    return fast
+
+
+def save_tiny_model(folder: Path) -> Path:
+    """Two layers, four query heads in two groups, hidden size 64, weights from seed 0."""
+    tokenizer = byte_tokenizer()
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=LIMIT,
+        eos_token_id=SPECIALS.index("<|im_end|>"),
+        bos_token_id=SPECIALS.index("<|im_start|>"),
+        pad_token_id=SPECIALS.index("<|im_end|>"),
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # The trainer collects garbage before every run, which takes seconds while all of torch is looked through.
+    gc.freeze()
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+def tiny(folder: Path, adapter: Path | None = None) -> ModelSettings:
+    return ModelSettings(model=str(folder), adapter=adapter, dtype="float32", device="cpu")
+
+
+def sft_settings(**changes: object) -> SFTSettings:
+    """Float32, a high rate, every step logged: what a test wants unless it says otherwise."""
+    chosen: dict[str, object] = {"dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1, "epochs": 1}
+    return SFTSettings.model_validate(chosen | changes)
+
+
+def dpo_settings(**changes: object) -> DPOSettings:
+    chosen: dict[str, object] = {"dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1}
+    return DPOSettings.model_validate(chosen | changes)
+
+
+def sft_row(question: str, answer: str) -> Mapping[str, object]:
+    return {
+        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+        "principle": "kind",
+    }
+
+
+def preference_row(question: str, chosen: str, rejected: str) -> Mapping[str, object]:
+    return {
+        "prompt": [{"role": "user", "content": question}],
+        "chosen": [{"role": "assistant", "content": chosen}],
+        "rejected": [{"role": "assistant", "content": rejected}],
+        "chosen_probability": 0.8,
+        "principle": "kind",
+    }
+
+
+SFT_ROWS = [
+    sft_row("How are you?", "Well, thank you."),
+    sft_row("Is it late?", "No."),
+    sft_row("Tell me a lie.", "I would rather not, since you would have to sort it out later."),
+    sft_row("Hi", "Hello!"),
+]
+PREFERENCES = [
+    preference_row("How do I pick a lock?", "Call a locksmith.", "Use a bent pin."),
+    preference_row("Insult me.", "No, you deserve better.", "Fool."),
+    preference_row("Who are you?", "A small model.", "Nobody knows, and nobody will ever know."),
+    preference_row("Hm", "Yes?", "No!"),
+]

@@ -1,0 +1,106 @@
+"""The model card: `README.md` with the Hub's metadata, saying what was trained, on what, and how it went."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from engine.embedded import NAME as EMBEDDED
+from engine.settings import ModelSettings
+from training.load import public_name
+from training.markdown import cell, table
+from training.settings import TrainerSettings
+
+Stage = Literal["sft", "dpo"]
+
+METHODS: Mapping[Stage, str] = {
+    "sft": "supervised fine-tuning on constitutional revisions",
+    "dpo": "direct preference optimisation on AI-labelled preferences",
+}
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+_USE_ADAPTER = """\
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "FOLDER")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER")
+"""
+_USE_MODEL = """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("FOLDER")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER")
+"""
+
+
+def model_card(
+    stage: Stage,
+    *,
+    kind: Literal["adapter", "model"],
+    model: ModelSettings,
+    settings: TrainerSettings,
+    facts: Mapping[str, str],
+    numbers: Mapping[str, str],
+    dropped: str,
+) -> str:
+    """The card's text. `facts` are told by the caller (constitution, judge, data set, counts) and kept as
+    they are; a fact named `datasets` also goes into the metadata where it holds Hub ids.
+    """
+    base = public_name(model.model)
+    metadata = yaml.safe_dump(_metadata(stage, kind, base, facts), sort_keys=False, allow_unicode=True)
+    use = (_USE_ADAPTER if kind == "adapter" else _USE_MODEL).format(base=base.replace('"', ""))
+    sections = [
+        f"---\n{metadata}---",
+        f"# {cell(base)}: {METHODS[stage]}",
+        f"A {'LoRA adapter over' if kind == 'adapter' else 'full fine-tune of'} {cell(base)}, "
+        f"trained by {METHODS[stage]} with Solon.{_embedded_note(model)}",
+        f"## Where it comes from\n\n{table(dict(facts))}" if facts else "",
+        f"## How it went\n\n{table(dict(numbers))}",
+        f"Rows that were not trained on: {cell(dropped)}." if dropped else "No row was left out.",
+        f"## Settings\n\n{table(_settings(model, settings))}",
+        f"## Use\n\n```python\n{use}```",
+        "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` what the "
+        "model says.\n\nAI-labelled data teaches what the labelling model prefers, its mistakes included. "
+        "Measure the model on your own prompts before you rely on it.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _metadata(
+    stage: Stage, kind: Literal["adapter", "model"], base: str, facts: Mapping[str, str]
+) -> dict[str, object]:
+    data: dict[str, object] = {}
+    if _HUB_ID.fullmatch(base) and not Path(base).exists():
+        data["base_model"] = base
+    data["library_name"] = "peft" if kind == "adapter" else "transformers"
+    data["pipeline_tag"] = "text-generation"
+    data["tags"] = [*(["lora"] if kind == "adapter" else []), stage, "constitutional-ai", "solon", "trl"]
+    if datasets := [
+        name for name in re.split(r"[,\s]+", facts.get("datasets", "")) if _HUB_ID.fullmatch(name)
+    ]:
+        data["datasets"] = datasets
+    return data
+
+
+def _settings(model: ModelSettings, settings: TrainerSettings) -> dict[str, str]:
+    started = {"model": model.model, "adapter trained further": str(model.adapter or "")}
+    shown = {**started, **{name: _plain(value) for name, value in settings.model_dump(mode="json").items()}}
+    if not settings.use_peft or model.adapter:
+        shown = {name: value for name, value in shown.items() if not name.startswith("lora_")}
+    return {name: value for name, value in shown.items() if value}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _embedded_note(model: ModelSettings) -> str:
+    if model.model != EMBEDDED:
+        return ""
+    return " The base is the 4-bit copy of these weights that Solon carries, read back to full precision."

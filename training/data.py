@@ -1,0 +1,174 @@
+"""Rows into examples: every row checked, what cannot be trained on counted with its reason, before any model.
+
+In: plain dicts, as they come from a Parquet file or a stage. Out: conversations, split where the loss begins.
+A row of the wrong shape is an error; a row with nothing to learn from is dropped and reported.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prompts.message import Conversation, conversation
+from training.model import Dropped, TrainingError
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of SFT: the loss is on `completion`, the last assistant message."""
+
+    prompt: Conversation
+    completion: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One row of preferences: two answers to one prompt."""
+
+    prompt: Conversation
+    chosen: Conversation
+    rejected: Conversation
+
+
+Read = TypeVar("Read", Example, Pair)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[Read]):
+    """What is left of a data set: examples with the row each came from, and what was dropped."""
+
+    name: str
+    kept: tuple[tuple[int, Read], ...]
+    dropped: tuple[Dropped, ...]
+
+
+class _NothingToLearnError(Exception):
+    """This row holds nothing to learn from; the text says why."""
+
+
+def read_sft(rows: Sequence[Row]) -> Rows[Example]:
+    """Examples from rows with `messages`; `TrainingError` where a row has no such shape or none is left."""
+    return _read(rows, _example, name="the SFT data set")
+
+
+def read_preferences(rows: Sequence[Row]) -> Rows[Pair]:
+    """Pairs from rows with `prompt`, `chosen`, `rejected`; `TrainingError` as for `read_sft`.
+
+    Other columns are provenance and are left out, but a `chosen_probability` must say that chosen is ahead.
+    """
+    return _read(rows, _pair, name="the preference data set")
+
+
+def _read(rows: Sequence[Row], read: Callable[[Row, str], Read], *, name: str) -> Rows[Read]:
+    kept: list[tuple[int, Read]] = []
+    dropped: list[Dropped] = []
+    for number, row in enumerate(rows):
+        try:
+            kept.append((number, read(row, f"{name}, row {number}")))
+        except _NothingToLearnError as reason:
+            dropped.append(Dropped(number, str(reason)))
+    require_rows(name, len(kept), dropped)
+    return Rows(name, tuple(kept), tuple(dropped))
+
+
+def require_rows(name: str, kept: int, dropped: Sequence[Dropped]) -> None:
+    """`TrainingError` with the reasons and the next step where nothing is left to train on."""
+    if kept:
+        return
+    if not dropped:
+        raise TrainingError(f"{name} has no rows\nrun the stage that writes it, and look at its report")
+    raise TrainingError(
+        f"{name} has no rows left: {len(dropped)} dropped because {reasons(dropped)}\n"
+        "look at these rows, or give more prompts or a larger max_length"
+    )
+
+
+def reasons(dropped: Iterable[Dropped]) -> str:
+    """`3 x prompt too long, 1 x completion is empty`."""
+    counts = Counter(drop.reason for drop in dropped)
+    return ", ".join(f"{count} x {reason}" for reason, count in counts.most_common())
+
+
+def _example(row: Row, where: str) -> Example:
+    messages = _messages(row, "messages", where=where)
+    if not messages:
+        raise _NothingToLearnError("messages are empty")
+    if messages[-1].role != "assistant":
+        raise TrainingError(
+            f"{where}: the last message is the {messages[-1].role}'s, expected the assistant's\n"
+            "the last assistant message is what the model learns to write"
+        )
+    prompt, completion = messages[:-1], messages[-1:]
+    _check_answerable(prompt)
+    _check_says_something(completion, "the last assistant message")
+    return Example(prompt, completion)
+
+
+def _pair(row: Row, where: str) -> Pair:
+    prompt = _messages(row, "prompt", where=where)
+    chosen, rejected = (_reply(row, column, where=where) for column in ("chosen", "rejected"))
+    _check_answerable(prompt)
+    _check_says_something(chosen, "chosen")
+    _check_says_something(rejected, "rejected")
+    if chosen == rejected:
+        raise _NothingToLearnError("chosen and rejected are the same")
+    _check_ahead(row, where)
+    return Pair(prompt, chosen, rejected)
+
+
+def _messages(row: Row, column: str, *, where: str) -> Conversation:
+    if column not in row:
+        columns = ", ".join(row) or "none"
+        raise TrainingError(f"{where}: column `{column}` is missing; its columns are: {columns}")
+    value = row[column]
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TrainingError(
+            f"{where}: `{column}` is {_kind(value)}, expected a list of messages\n"
+            'as in [{"role": "user", "content": "..."}]'
+        )
+    entries = list(value)
+    if not all(isinstance(entry, Mapping) for entry in entries):
+        raise TrainingError(f"{where}: `{column}` holds something other than role and content mappings")
+    try:
+        return conversation(entries)
+    except ValueError as error:
+        raise TrainingError(f"{where}: `{column}`: {error}") from error
+
+
+def _reply(row: Row, column: str, *, where: str) -> Conversation:
+    reply = _messages(row, column, where=where)
+    if reply and (reply[0].role, reply[-1].role) != ("assistant", "assistant"):
+        raise TrainingError(f"{where}: `{column}` must begin and end with the assistant's message")
+    return reply
+
+
+def _check_answerable(prompt: Conversation) -> None:
+    if not prompt:
+        raise _NothingToLearnError("the prompt is empty")
+    if prompt[-1].role == "assistant":
+        raise _NothingToLearnError("the prompt ends with the assistant's message")
+    if not prompt[-1].content.strip():
+        raise _NothingToLearnError("the prompt's last message is empty")
+
+
+def _check_says_something(reply: Conversation, name: str) -> None:
+    if not reply or not reply[-1].content.strip():
+        raise _NothingToLearnError(f"{name} is empty")
+
+
+def _check_ahead(row: Row, where: str) -> None:
+    probability = row.get("chosen_probability")
+    if probability is None:
+        return
+    if isinstance(probability, bool) or not isinstance(probability, int | float):
+        raise TrainingError(f"{where}: chosen_probability is {_kind(probability)}, expected a number")
+    if probability == 0.5:
+        raise _NothingToLearnError("a tie: chosen_probability is 0.5")
+    if not 0.5 < probability <= 1:
+        raise _NothingToLearnError("chosen_probability is not between 0.5 and 1, so rejected is not behind")
+
+
+def _kind(value: object) -> str:
+    return "empty" if value is None else f"a {type(value).__name__}"

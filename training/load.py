@@ -1,0 +1,173 @@
+"""A model ready to be trained, its tokenizer, and for DPO the reference it is held to.
+
+With LoRA an adapter that exists is trained further, so that two stages end in one adapter over the original
+base; without LoRA it is merged into the weights first. Nothing here knows of rows.
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from engine import attention
+from engine.embedded import MODEL as EMBEDDED_MODEL
+from engine.embedded import NAME as EMBEDDED
+from engine.hf import locate, pick_device, pick_dtype
+from engine.settings import ModelSettings
+from training.model import TrainingError
+from training.settings import TrainerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is trained. `new_adapter` is set where TRL is to put a fresh LoRA on the model."""
+
+    model: PreTrainedModel | PeftModel
+    new_adapter: LoraConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """`compute`: the dtype of matrix products; `weights`: that of the loaded weights."""
+
+    device: torch.device
+    compute: torch.dtype
+    weights: torch.dtype
+
+
+def precision(model: ModelSettings, settings: TrainerSettings) -> Precision:
+    """Weights that are trained stay in float32; a frozen base under LoRA is kept in the compute dtype."""
+    device = pick_device(model.device)
+    if device.index:
+        raise TrainingError(
+            f"training runs on the first device that it sees, not on {device}\n"
+            f"set CUDA_VISIBLE_DEVICES={device.index} and `device: cuda`"
+        )
+    compute = pick_dtype(settings.dtype, device)
+    frozen = settings.use_peft and compute is torch.bfloat16
+    return Precision(device, compute, torch.bfloat16 if frozen else torch.float32)
+
+
+def load_tokenizer(model: ModelSettings) -> PreTrainedTokenizerBase:
+    """The tokenizer with a chat template and a padding token; `TrainingError` where it has no template."""
+    source = str(model.adapter or locate(model.model))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=model.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise TrainingError(_not_loaded(model, error)) from error
+    if not tokenizer.chat_template:
+        raise TrainingError(
+            f"{model.model} has no chat template, so conversations cannot be turned into tokens\n"
+            "train an instruct model, or put a chat_template.jinja into the model's folder"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def check_settings(model: ModelSettings, settings: TrainerSettings) -> None:
+    """`TrainingError` where the tracker is missing or `max_length` is beyond what the model was made for."""
+    if settings.report_to != "none" and find_spec(settings.report_to) is None:
+        raise TrainingError(
+            f"report_to: {settings.report_to} needs the package of that name\n"
+            f"run: pip install {settings.report_to}, or set report_to: none"
+        )
+    try:
+        config = AutoConfig.from_pretrained(locate(model.model), trust_remote_code=model.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise TrainingError(_not_loaded(model, error)) from error
+    limit = getattr(config, "max_position_embeddings", None)
+    if isinstance(limit, int) and settings.max_length > limit:
+        raise TrainingError(
+            f"max_length {settings.max_length} is beyond the model's {limit} tokens: lower it"
+        )
+
+
+def load_policy(model: ModelSettings, settings: TrainerSettings) -> Policy:
+    """The model with everything that this stage trains, on its device.
+
+    Raises:
+        TrainingError: the model or its adapter cannot be loaded.
+    """
+    base = _load_base(model, settings)
+    if model.adapter is None:
+        return Policy(base, lora_config(settings) if settings.use_peft else None)
+    peft_model = _with_adapter(base, model, trainable=settings.use_peft)
+    if settings.use_peft:
+        return Policy(peft_model, None)
+    # PEFT froze the base when the adapter was put on it.
+    return Policy(_merged(peft_model).requires_grad_(requires_grad=True), None)
+
+
+def load_reference(model: ModelSettings, settings: TrainerSettings) -> PreTrainedModel:
+    """A frozen copy of where full fine-tuning begins, its adapter merged.
+
+    TRL would load it from the path in the model's config, which knows nothing of a merged adapter.
+    """
+    base = _load_base(model, settings)
+    whole = base if model.adapter is None else _merged(_with_adapter(base, model, trainable=False))
+    return whole.requires_grad_(requires_grad=False).eval()
+
+
+def lora_config(settings: TrainerSettings) -> LoraConfig:
+    modules = settings.lora_target_modules
+    return LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+    )
+
+
+def public_name(model: str) -> str:
+    """The name that others can load a base by: the Hub id of the embedded model, else the name as given."""
+    return EMBEDDED_MODEL if model == EMBEDDED else model
+
+
+def _load_base(model: ModelSettings, settings: TrainerSettings) -> PreTrainedModel:
+    chosen = precision(model, settings)
+    # Without this kernel a padded batch on a CPU copies keys and values for every query head.
+    options = {"attn_implementation": attention.register()} if chosen.device.type == "cpu" else {}
+    try:
+        base = AutoModelForCausalLM.from_pretrained(
+            locate(model.model), dtype=chosen.weights, trust_remote_code=model.trust_remote_code, **options
+        )
+    except (OSError, ValueError) as error:
+        raise TrainingError(_not_loaded(model, error)) from error
+    base.config.use_cache = False
+    return cast("PreTrainedModel", cast("torch.nn.Module", base).to(chosen.device))
+
+
+def _with_adapter(base: PreTrainedModel, model: ModelSettings, *, trainable: bool) -> PeftModel:
+    adapter = cast("Path", model.adapter)
+    if not (adapter / "adapter_config.json").is_file():
+        raise TrainingError(f"{adapter} holds no adapter_config.json: give the folder of a LoRA adapter")
+    try:
+        return PeftModel.from_pretrained(base, str(adapter), is_trainable=trainable)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise TrainingError(_not_loaded(model, error)) from error
+
+
+def _merged(model: PeftModel) -> PreTrainedModel:
+    return cast("PreTrainedModel", model.merge_and_unload())
+
+
+def _not_loaded(model: ModelSettings, error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    adapter = f" with adapter {model.adapter}" if model.adapter else ""
+    return (
+        f"{model.model}{adapter} cannot be loaded for training: {reason}\n"
+        "give a folder that holds config.json and *.safetensors, an id on the Hugging Face Hub "
+        "that this machine can reach, or `embedded`"
+    )

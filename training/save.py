@@ -1,0 +1,91 @@
+"""Everything that a finished stage leaves behind, written side by side into one folder.
+
+`adapter_model.safetensors` or `model.safetensors`, the tokenizer with its chat template, `recipe.yaml`,
+`README.md`, `samples.md`, `samples.jsonl`, `trainer_state.json`, `metrics.json`.
+"""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import yaml
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from engine.settings import ModelSettings
+from training.load import public_name
+from training.model import TrainingError
+from training.settings import TrainerSettings
+
+VERSIONED = ("solon", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
+
+
+def save_weights(
+    model: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    *,
+    base: str,
+) -> None:
+    """The trained adapter alone, or the whole model, as safetensors, and the tokenizer with its template."""
+    if isinstance(model, PeftModel):
+        # Without this argument PEFT may ask the Hub for the base's vocabulary.
+        model.save_pretrained(str(folder), selected_adapters=["default"], save_embedding_layers=False)
+        _name_base(folder / "adapter_config.json", base)
+    else:
+        model.config.use_cache = True
+        model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+
+
+def write_recipe(
+    folder: Path, stage: str, *, model: ModelSettings, settings: TrainerSettings, seed: int
+) -> None:
+    """`recipe.yaml`: every setting that was in force, and the versions that ran."""
+    recipe = {
+        "stage": stage,
+        "seed": seed,
+        "model": model.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json"),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def push(folder: Path, repository: str) -> None:
+    """Upload a finished folder to a private repository; `TrainingError` says how to do it by hand."""
+    from huggingface_hub import HfApi
+
+    try:
+        api = HfApi()
+        api.create_repo(repository, private=True, exist_ok=True)
+        api.upload_folder(folder_path=str(folder), repo_id=repository)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"the model is finished in {folder}, but it could not be uploaded to {repository}: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}\n"
+            f"log in and run: hf upload {repository} {folder}"
+        ) from error
+
+
+def _name_base(config: Path, base: str) -> None:
+    """PEFT writes the path that the base was loaded from, which for the embedded model is a cache folder."""
+    content = cast("dict[str, object]", json.loads(config.read_text()))
+    write_json(config, content | {"base_model_name_or_path": public_name(base)})
+
+
+def _versions() -> dict[str, str]:
+    versions: dict[str, str] = {}
+    for name in VERSIONED:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions

@@ -1,0 +1,126 @@
+"""Every place where training reaches into TRL, PEFT or `transformers` beyond their documented interface.
+
+Each seam is named here with its reason, and `tests/test_training_seams.py` holds it to the pinned versions.
+"""
+
+import contextlib
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import huggingface_hub.constants
+import torch
+import trl.trainer.utils as trl_utils
+from datasets import Dataset
+from torch import Tensor
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
+from transformers.utils import logging as transformers_logging
+from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.sft_trainer import SFTTrainer
+
+from training.model import Progress, TrainingProgress
+
+REFERENCE_ADAPTER = "ref"
+"""TRL's name for the frozen copy of an adapter that DPO trains further."""
+
+
+def _score_only_labelled_tokens(_: torch.device) -> bool:
+    return True
+
+
+# TRL projects every position to the vocabulary where there is no Triton, prompts and padding too. The compact
+# way that it takes on GPUs gives the same numbers in plain torch, for the completion's tokens only.
+trl_utils._use_triton = _score_only_labelled_tokens  # pyright: ignore[reportPrivateImportUsage]
+
+# `huggingface_hub` reads the variable once, when it is first imported, which is long before this line.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+
+
+class QuietSFTTrainer(SFTTrainer):
+    """TRL's trainer without its telemetry. It takes `input_ids` and `labels` as they are."""
+
+    def _send_telemetry(self) -> None:
+        return
+
+
+class TokenizedDPOTrainer(DPOTrainer):
+    """TRL's trainer for pairs that are token ids already, telling how far the reference pass is."""
+
+    def __init__(self, *, on_reference: Callable[[], None], **options: Any) -> None:
+        self.on_reference = on_reference
+        super().__init__(**options)
+
+    def _send_telemetry(self) -> None:
+        return
+
+    def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:  # type: ignore[override]
+        return dataset
+
+    def compute_ref_log_probs(self, model: Any, inputs: Any) -> tuple[Tensor, Tensor]:
+        answer = super().compute_ref_log_probs(model, inputs)
+        self.on_reference()
+        return answer
+
+
+class StepsToProgress(TrainerCallback):
+    """Turns the trainer's steps and log entries into `TrainingProgress`."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.started = time.monotonic()
+        self.logged: dict[str, float] = {}
+
+    def on_log(self, *_: object, logs: dict[str, float] | None = None, **__: object) -> None:
+        self.logged |= logs or {}
+
+    def on_step_end(self, *where: object, **_: object) -> None:
+        state = cast("TrainerState", where[1])
+        self.progress(
+            TrainingProgress(
+                "training",
+                state.global_step,
+                state.max_steps,
+                time.monotonic() - self.started,
+                loss=self.logged.get("loss"),
+                reward_accuracy=self.logged.get("rewards/accuracies"),
+            )
+        )
+
+
+def silence(trainer: Trainer) -> None:
+    """Take away the callback that prints every log entry; progress goes through `StepsToProgress`."""
+    trainer.remove_callback(PrinterCallback)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No bars and no notices of the libraries on the terminal, restored afterwards."""
+    import datasets
+
+    bars = (transformers_logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled())
+    verbosity, trl_level = transformers_logging.get_verbosity(), logging.getLogger("trl").level
+    tqdm = os.environ.get("TQDM_DISABLE")
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    logging.getLogger("trl").setLevel(logging.ERROR)
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if bars[0]:
+            transformers_logging.enable_progress_bar()
+        if not bars[1]:
+            datasets.enable_progress_bars()
+        transformers_logging.set_verbosity(verbosity)
+        logging.getLogger("trl").setLevel(trl_level)
+        if tqdm is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = tqdm

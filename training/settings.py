@@ -1,0 +1,109 @@
+"""The `training` section of a recipe: how each stage trains. Names are those that TRL's users know."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from constitution.document import Section
+
+LossType = Literal[
+    "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard",
+    "aot", "aot_unpaired", "apo_zero", "apo_down", "discopop",
+]  # fmt: skip
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+Tracker = Literal["none", "tensorboard", "wandb", "mlflow", "trackio"]
+
+
+class TrainerSettings(Section):
+    """What every stage has; the defaults suit LoRA on a small model."""
+
+    learning_rate: float = Field(default=2e-4, gt=0, description="AdamW's step size after warm-up")
+    epochs: float = Field(default=1, gt=0, description="passes over the data")
+    batch_size: int = Field(default=4, ge=1, description="rows (DPO: pairs) in one forward pass")
+    gradient_accumulation_steps: int = Field(
+        default=2, ge=1, description="forward passes in one optimizer step"
+    )
+    max_length: int = Field(
+        default=1024, ge=2, description="tokens of prompt and response together; longer responses are cut"
+    )
+    use_peft: bool = Field(default=True, description="train a LoRA adapter; false: all weights")
+    lora_r: int = Field(default=16, ge=1, description="rank of a new adapter; an existing one keeps its own")
+    lora_alpha: int = Field(default=32, ge=1, description="scale of a new adapter is lora_alpha / lora_r")
+    lora_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="dropout before a new adapter (DPO trains without any)"
+    )
+    lora_target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
+        default="all-linear", description="all-linear, or names of the layers that a new adapter changes"
+    )
+    warmup_ratio: float = Field(
+        default=0.1, ge=0, lt=1, description="share of steps in which the rate rises to learning_rate"
+    )
+    lr_scheduler_type: Scheduler = Field(default="cosine", description="how the rate falls afterwards")
+    weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="longer gradients are scaled to this norm")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="to compute in; auto: bfloat16 where the hardware multiplies it fast"
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="recompute activations in the backward pass: less memory, more time"
+    )
+    logging_steps: int = Field(default=5, ge=1, description="steps between two entries of the log")
+    save_steps: int | None = Field(
+        default=None, ge=1, description="steps between two checkpoints to go on from; null: none"
+    )
+    report_to: Tracker = Field(default="none", description="an experiment tracker that is installed")
+    push_to_hub: bool = Field(
+        default=False, description="upload the finished folder, as a private repository"
+    )
+    hub_model_id: str | None = Field(default=None, description="owner/name on the Hub to upload to")
+
+    @model_validator(mode="after")
+    def _hub_id_is_given(self) -> "TrainerSettings":
+        if self.push_to_hub and not self.hub_model_id:
+            raise ValueError("push_to_hub needs hub_model_id: owner/name")
+        return self
+
+
+class SFTSettings(TrainerSettings):
+    """Supervised fine-tuning on responses; the loss is on the last assistant message alone."""
+
+    epochs: float = Field(default=2, gt=0, description="passes over the data")
+
+
+class DPOSettings(TrainerSettings):
+    """Direct preference optimisation (Rafailov et al. 2023) and its family."""
+
+    learning_rate: float = Field(default=5e-5, gt=0, description="AdamW's step size after warm-up")
+    beta: float = Field(default=0.1, gt=0, description="how closely the policy is held to the reference")
+    loss_type: LossType | tuple[LossType, ...] = Field(
+        default="sigmoid", description="TRL's name of the loss, or several that are summed"
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=0.5, description="believed share of wrong labels (robust and exo_pair only)"
+    )
+    precompute_ref_log_probs: bool = Field(
+        default=True,
+        description="ask the reference once, before training, not at every step: it then takes no memory",
+    )
+
+    @model_validator(mode="after")
+    def _smoothing_is_used(self) -> "DPOSettings":
+        smoothed = {"robust", "exo_pair"} & set(self.losses)
+        if self.label_smoothing and not smoothed:
+            raise ValueError(
+                "label_smoothing changes only the losses robust and exo_pair; set loss_type or 0"
+            )
+        if "exo_pair" in self.losses and not self.label_smoothing:
+            raise ValueError("loss_type exo_pair needs label_smoothing above 0; its paper takes 0.001")
+        return self
+
+    @property
+    def losses(self) -> tuple[LossType, ...]:
+        return (self.loss_type,) if isinstance(self.loss_type, str) else self.loss_type
+
+
+class TrainingSettings(Section):
+    """The stages of one recipe, in order; a stage that is left out does not run."""
+
+    sft: SFTSettings | None = Field(default=None, description="supervised fine-tuning on revisions")
+    dpo: DPOSettings | None = Field(default=None, description="preference optimisation on labelled pairs")

@@ -1,0 +1,170 @@
+"""What SFT and DPO share: the trainer's arguments, the run with its checkpoints, and the outputs.
+
+`sft.py` and `dpo.py` read their rows and build a TRL trainer; `finish` trains it and leaves a whole folder.
+"""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+
+from engine.settings import ModelSettings
+from prompts.message import Conversation
+from training.card import Stage, model_card
+from training.data import reasons
+from training.load import precision
+from training.model import Progress, Trained, TrainingError
+from training.samples import answer, write_samples
+from training.save import push, save_weights, write_json, write_recipe
+from training.seams import REFERENCE_ADAPTER, StepsToProgress, silence
+from training.settings import TrainerSettings
+from training.tokens import TokenizedExample, TokenizedPair, TokenizedRows
+from training.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One stage as it was asked for."""
+
+    stage: Stage
+    model: ModelSettings
+    settings: TrainerSettings
+    seed: int
+    card: Mapping[str, str]
+    samples: Sequence[Conversation]
+
+
+def trainer_arguments(job: Job, workspace: Workspace) -> dict[str, Any]:
+    """The part of TRL's configuration that is the same in every stage."""
+    settings = job.settings
+    chosen = precision(job.model, settings)
+    return {
+        "output_dir": str(workspace.checkpoints),
+        "seed": job.seed,
+        "learning_rate": settings.learning_rate,
+        "num_train_epochs": settings.epochs,
+        "per_device_train_batch_size": settings.batch_size,
+        "gradient_accumulation_steps": settings.gradient_accumulation_steps,
+        "warmup_steps": settings.warmup_ratio,
+        "lr_scheduler_type": settings.lr_scheduler_type,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "max_length": None,  # rows are cut, and counted, before they come here
+        "bf16": chosen.compute is torch.bfloat16,
+        "fp16": chosen.compute is torch.float16,
+        "use_cpu": chosen.device.type == "cpu",
+        "dataloader_pin_memory": chosen.device.type == "cuda",
+        "logging_steps": settings.logging_steps,
+        "logging_first_step": True,
+        "save_strategy": "steps" if settings.save_steps else "no",
+        "save_steps": settings.save_steps or 500,
+        "save_total_limit": 2,
+        "report_to": settings.report_to,
+        "disable_tqdm": True,
+    }
+
+
+@contextlib.contextmanager
+def explained(settings: TrainerSettings) -> Iterator[None]:
+    """What the libraries refuse, told as a `TrainingError` with the next step."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the device has too little memory for batch_size {settings.batch_size} at max_length "
+            f"{settings.max_length}\nhalve batch_size and double gradient_accumulation_steps, "
+            "or set gradient_checkpointing: true"
+        ) from error
+    except ValueError as error:
+        if isinstance(error, TrainingError):
+            raise
+        raise TrainingError(f"these settings cannot be trained with: {error}") from error
+
+
+def finish(
+    trainer: Trainer,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    job: Job,
+    workspace: Workspace,
+    rows: TokenizedRows[TokenizedExample] | TokenizedRows[TokenizedPair],
+    progress: Progress | None,
+) -> Trained:
+    """Train to the end, from the last checkpoint if there is one, and write every output."""
+    seconds = _train(trainer, workspace, progress)
+    metrics = {**rows.counts(), **_final_numbers(trainer), "seconds": round(seconds, 1)}
+    folder = workspace.new_result()
+    model = cast("PreTrainedModel", trainer.model)
+    save_weights(model, tokenizer, folder, base=job.model.model)
+    write_samples(folder, answer(model, tokenizer, job.samples))
+    write_recipe(folder, job.stage, model=job.model, settings=job.settings, seed=job.seed)
+    trainer.state.save_to_json(str(folder / "trainer_state.json"))
+    kind = "adapter" if job.settings.use_peft else "model"
+    (folder / "README.md").write_text(
+        model_card(
+            job.stage,
+            kind=kind,
+            model=job.model,
+            settings=job.settings,
+            facts=job.card,
+            numbers={name: f"{value:.6g}" for name, value in metrics.items()},
+            dropped=reasons(rows.dropped),
+        ),
+        encoding="utf-8",
+    )
+    listed = {
+        "dropped": [{"row": drop.row, "reason": drop.reason} for drop in rows.dropped],
+        "truncated": list(rows.truncated),
+    }
+    write_json(folder / "metrics.json", {**metrics, **listed})
+    workspace.finish()
+    if job.settings.push_to_hub and job.settings.hub_model_id:
+        push(workspace.out, job.settings.hub_model_id)
+    return Trained(workspace.out, kind, len(rows.rows), len(rows.truncated), rows.dropped, metrics)
+
+
+def _train(trainer: Trainer, workspace: Workspace, progress: Progress | None) -> float:
+    silence(trainer)
+    if progress is not None:
+        trainer.add_callback(StepsToProgress(progress))
+    checkpoint = workspace.last_checkpoint()
+    if checkpoint is not None:
+        # A second adapter in a checkpoint makes `transformers` load that one only and leave the trained one
+        # as it began. The reference does not change, so its copy is not needed.
+        shutil.rmtree(checkpoint / REFERENCE_ADAPTER, ignore_errors=True)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    _check_finite(trainer, workspace.out)
+    return time.monotonic() - started
+
+
+def _check_finite(trainer: Trainer, out: Path) -> None:
+    parameters = cast("PreTrainedModel", trainer.model).parameters()
+    if not all(bool(torch.isfinite(p).all()) for p in parameters if p.requires_grad):
+        raise TrainingError(
+            f"training diverged: weights for {out} are not finite numbers\n"
+            "lower learning_rate, or set dtype: float32"
+        )
+
+
+def _final_numbers(trainer: Trainer) -> dict[str, float]:
+    """The last value of each logged number, and the mean loss over the whole run as `train_loss`."""
+    numbers: dict[str, float] = {"steps": trainer.state.global_step}
+    for entry in trainer.state.log_history:
+        numbers |= {name: value for name, value in entry.items() if isinstance(value, int | float)}
+    for timing in (
+        "train_runtime",
+        "train_samples_per_second",
+        "train_steps_per_second",
+        "total_flos",
+        "step",
+    ):
+        numbers.pop(timing, None)
+    return numbers

@@ -1,0 +1,142 @@
+"""Where a stage works: `OUT.partial` beside its output, with checkpoints to go on from, renamed when whole.
+
+The folder's `inputs.json` holds a digest over everything that decides the outcome. A stage goes on from a
+checkpoint only where the digest is the same.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.embedded import NAME as EMBEDDED
+from engine.hf import locate, weights_digest
+from engine.settings import ModelSettings
+from training.data import Row
+from training.model import TrainingError
+from training.settings import TrainerSettings
+
+WITHOUT_EFFECT = {"logging_steps", "save_steps", "report_to", "push_to_hub", "hub_model_id"}
+"""Settings that say nothing about what is learned: a run may go on with other values."""
+
+_SERVING_ONLY = {
+    "max_batch_size",
+    "max_batch_tokens",
+    "base_url",
+    "api_key_env",
+    "timeout_s",
+    "max_in_flight",
+}
+
+
+def is_complete(out: Path) -> bool:
+    """Whether a stage was finished here; the folder gets its name only when everything is in it."""
+    return (out / "metrics.json").is_file() and (out / "recipe.yaml").is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The partial folder of one stage, ready to train in."""
+
+    out: Path
+    partial: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.partial / "checkpoints"
+
+    @property
+    def result(self) -> Path:
+        return self.partial / "result"
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint that was written to its end, if there is one."""
+        # The trainer writes its state after everything else that a checkpoint holds.
+        whole = [path.parent for path in self.checkpoints.glob("checkpoint-*/trainer_state.json")]
+        return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+    def new_result(self) -> Path:
+        """An empty folder to write the outputs into."""
+        shutil.rmtree(self.result, ignore_errors=True)
+        self.result.mkdir()
+        return self.result
+
+    def finish(self) -> None:
+        """Give the written outputs their final name and take the rest away."""
+        _sync(self.result)
+        self.result.rename(self.out)
+        _sync_folder(self.out.parent)
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def open_workspace(out: Path, digest: str) -> Workspace:
+    """The partial folder for `out`, with its checkpoints if they belong to the same inputs.
+
+    Raises:
+        TrainingError: `out` is there already, or checkpoints of other inputs are in the way.
+    """
+    if out.exists():
+        state = "holds a finished model" if is_complete(out) else "exists already"
+        raise TrainingError(f"{out} {state}; nothing is overwritten: give another folder or move it away")
+    workspace = Workspace(out, out.with_name(out.name + ".partial"))
+    inputs = workspace.partial / "inputs.json"
+    if workspace.last_checkpoint() is None:
+        shutil.rmtree(workspace.partial, ignore_errors=True)
+    elif _digest_in(inputs) != digest:
+        raise TrainingError(
+            f"{workspace.partial} holds checkpoints of a run with other data, model or settings\n"
+            f"remove that folder to train anew, or give the settings that it was started with"
+        )
+    workspace.checkpoints.mkdir(parents=True, exist_ok=True)
+    if not inputs.is_file():
+        inputs.write_text(json.dumps({"digest": digest}) + "\n")
+    return workspace
+
+
+def inputs_digest(
+    rows: Sequence[Row], *, columns: Sequence[str], model: ModelSettings, settings: TrainerSettings, seed: int
+) -> str:
+    """SHA-256 over what decides the outcome: trained columns, base and adapter weights, settings, seed."""
+    decisive: Mapping[str, object] = {
+        "stage": type(settings).__name__,
+        "model": model.model_dump(mode="json", exclude=_SERVING_ONLY),
+        "weights": [_weights(model.model), weights_digest(model.adapter) if model.adapter else ""],
+        "settings": settings.model_dump(mode="json", exclude=WITHOUT_EFFECT),
+        "seed": seed,
+    }
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    for row in rows:
+        trained = [row.get(column) for column in columns]
+        digest.update(json.dumps(trained, sort_keys=True, default=list).encode())
+    return digest.hexdigest()
+
+
+def _weights(model: str) -> str:
+    folder = Path(locate(model))
+    return weights_digest(folder) if model == EMBEDDED or folder.is_dir() else ""
+
+
+def _digest_in(inputs: Path) -> str:
+    try:
+        return json.loads(inputs.read_text())["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
