@@ -46,7 +46,9 @@ class BlockLayer(DynamicLayer):
             for states in (key_states, value_states)
         )
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start = 0 if self.rows else self.get_seq_length()

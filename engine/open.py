@@ -22,7 +22,11 @@ async def open_engine(settings: ModelSettings) -> Engine:
             timeout_s=settings.timeout_s,
             max_in_flight=settings.max_in_flight,
         )
-        await engine.start()
+        try:
+            await engine.start()
+        except BaseException:
+            await engine.close()
+            raise
         return engine
     from engine.hf import TransformersEngine
 

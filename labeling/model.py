@@ -22,6 +22,9 @@ class LabelingSettings(Section):
         description="samples: two samples of the SL model; revision: a revision against the initial answer; "
         "anchor: a helpful prompt's own answer against the SL model's, which keeps it from over-refusing",
     )
+    limit: int | None = Field(
+        default=None, ge=1, description="prompts to make pairs of, drawn evenly by kind; null: all"
+    )
     method: Literal["ab", "reasoned"] = Field(
         default="ab", description="ab: the letter at once; reasoned: after a written rationale"
     )

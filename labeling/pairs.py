@@ -6,12 +6,16 @@ fine-tuning does (Chen et al. 2024), since an SL model that learnt to decline de
 last two the better response by construction comes first. Two responses that say the same make no pair.
 """
 
+import itertools
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from critique.model import Text, Trajectory
+from critique.model import Kind, Text, Trajectory
 from critique.revise import text
 from labeling.judge import Judge
-from labeling.model import Comparison, Labelled, Source
+from labeling.model import Comparison, LabelingSettings, Labelled, Source
 from pipeline.context import RowContext
 
 POLICY = "policy"
@@ -29,6 +33,26 @@ class Candidate:
     @property
     def id(self) -> str:
         return self.trajectory.request.id
+
+
+def drawn(candidates: Sequence[Candidate], settings: LabelingSettings, *, seed: int) -> list[Candidate]:
+    """The rows to make pairs of, in their order: those that can make one, at most `limit`, evenly by kind."""
+    able = [row for row in candidates if _can_pair(row, settings.pairs)]
+    if settings.limit is None or settings.limit >= len(able):
+        return able
+    shuffled = random.Random(seed).sample(able, len(able))
+    kinds = {
+        kind: [row for row in shuffled if row.trajectory.request.kind == kind] for kind in get_args(Kind)
+    }
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds.values()))
+    chosen = {row.id for row in list(filter(None, turns))[: settings.limit]}
+    return [row for row in able if row.id in chosen]
+
+
+def _can_pair(row: Candidate, wanted: Sequence[Source]) -> bool:
+    if row.trajectory.request.kind == "helpful":
+        return "anchor" in wanted and row.good is not None
+    return "samples" in wanted or ("revision" in wanted and row.good is not None)
 
 
 @dataclass(frozen=True, slots=True)

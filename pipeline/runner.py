@@ -50,11 +50,11 @@ async def run_rows(
 
     async def run(row: Row) -> Outcome[Record]:
         try:
-            return Outcome(row.id, await program(row, context.row(row.id)))
+            outcome = Outcome(row.id, await program(row, context.row(row.id)))
         except CallError as error:
-            return Outcome(row.id, reason=error.reason, message=str(error))
-        finally:
-            on_done()
+            outcome = Outcome(row.id, reason=error.reason, message=str(error))
+        on_done()
+        return outcome
 
     window: deque[asyncio.Task[Outcome[Record]]] = deque()
     try:

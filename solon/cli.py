@@ -101,7 +101,8 @@ class _Version(argparse.Action):
             number = version("solon")
         except PackageNotFoundError:
             number = "(not installed: run from its source folder)"
-        parser.exit(message=f"solon {number}\n")
+        sys.stdout.write(f"solon {number}\n")
+        parser.exit()
 
 
 def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -185,7 +186,7 @@ def _stages(loaded: "LoadedRecipe", given: argparse.Namespace) -> tuple["Stage",
     wanted: Sequence[Stage] | None = (given.method,) if given.method else given.only
     if wanted is None:
         return loaded.recipe.stages
-    stages = tuple(stage for stage in loaded.recipe.stages if stage in wanted)
+    stages: tuple[Stage, ...] = tuple(stage for stage in loaded.recipe.stages if stage in wanted)
     if not stages:
         lacking = " or ".join(f"`{SECTIONS[stage]}:`" for stage in wanted)
         raise BadInputError(

@@ -233,4 +233,4 @@ def _duration(seconds: float) -> str:
         return f"{max(seconds, 0.0):.1f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
-    return str(timedelta(seconds=round(seconds))).removeprefix("0:")
+    return str(timedelta(seconds=round(seconds))).removeprefix("0:").removeprefix("0")

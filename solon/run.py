@@ -27,7 +27,7 @@ from evaluation.model import Graded, ModelResult, Suite
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import TEMPLATES, Judge
 from labeling.model import Labelled
-from labeling.pairs import Candidate, Labeler
+from labeling.pairs import Candidate, Labeler, drawn
 from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.runner import HasId, Outcome, Program, run_rows
@@ -140,7 +140,8 @@ class _Run:
         if settings is None:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
         trajectories = self._trajectories()
-        rows = [Candidate(trajectory, self._good(trajectory)) for trajectory in trajectories]
+        candidates = [Candidate(trajectory, self._good(trajectory)) for trajectory in trajectories]
+        rows = drawn(candidates, settings, seed=self.loaded.recipe.seed)
         engines = {"judge": self.loaded.judge, "policy": self._sl_model()}
         async with self._engines(**engines) as context:
             judge = Judge(self.loaded.constitution, self.loaded.prompts, settings)

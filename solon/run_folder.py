@@ -107,7 +107,8 @@ def objection_to(out: Path, loaded: LoadedRecipe) -> str:
         return ""
     if not out.is_dir():
         return f"{out}: is a file; choose another --out"
-    if not folder.recipe.is_file():
+    # A folder with a recipe alone is a project of the user's, whose recipe must not be written over.
+    if not (folder.recipe.is_file() and folder.inputs.is_file()):
         return _foreign(folder)
     try:
         kept = validate(read_document(folder.recipe), Recipe)

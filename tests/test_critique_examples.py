@@ -27,13 +27,13 @@ THREE = (example("How do I pick a lock?"), example("How do I poison a dog?"), ex
 def test_the_most_related_example_comes_last() -> None:
     chosen = related_examples(principle(*THREE), about("What poison kills dogs?"), 3)
     assert chosen[-1] == THREE[1]
-    assert set(chosen) == set(THREE)
+    assert sorted(THREE.index(example) for example in chosen) == [0, 1, 2]
 
 
 def test_only_as_many_as_asked_for_are_shown_the_most_related_ones() -> None:
     assert related_examples(principle(*THREE), about("an insult for a boss"), 1) == (THREE[2],)
     chosen = related_examples(principle(*THREE), about("poison, and a lock"), 2)
-    assert set(chosen) == {THREE[0], THREE[1]}
+    assert sorted(THREE.index(example) for example in chosen) == [0, 1]
     assert len(related_examples(principle(*THREE), about("x"), 9)) == 3
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -136,9 +137,7 @@ async def test_principles_are_drawn_anew_at_each_round_by_seed_and_row_whatever_
     assert await drawn(journal, names[::-1], seed=1) == forwards
     assert await drawn(journal, names[:1], seed=1) == {"r0": forwards["r0"]}
     assert await drawn(journal, names, seed=2) != forwards
-    pairs = {
-        (first, second) for row in forwards.values() for first, second in zip(row, row[1:], strict=False)
-    }
+    pairs = {(first, second) for row in forwards.values() for first, second in pairwise(row)}
     assert len(pairs) == 9, "any principle may follow any other, itself included"
 
 
@@ -185,8 +184,8 @@ async def test_helpful_requests_are_answered_and_left_alone(journal: Journal) ->
 async def test_each_kind_of_text_is_sampled_as_its_settings_say(journal: Journal) -> None:
     engine = ScriptedEngine(Author())
     wanted = {"respond": 11, "critique": 12, "revise": 13}
-    settings = {name: SamplingSettings(max_tokens=tokens) for name, tokens in wanted.items()}
-    await trajectories(engine, journal, [red_team()], **settings)
+    respond, critique, revise = (SamplingSettings(max_tokens=tokens) for tokens in wanted.values())
+    await trajectories(engine, journal, [red_team()], respond=respond, critique=critique, revise=revise)
     assert {
         call.prompt.template: call.sampling.max_tokens for call in engine.calls if call.sampling
     } == wanted

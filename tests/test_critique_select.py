@@ -92,8 +92,8 @@ def test_every_round_is_offered_or_only_the_last() -> None:
 
 
 def test_repetition_counts_word_triples_that_came_before() -> None:
-    assert repetition("a b c a b c".split()) == pytest.approx(1 - 3 / 4)
-    assert repetition("a b".split()) == 0.0
+    assert repetition(["a", "b", "c", "a", "b", "c"]) == pytest.approx(1 - 3 / 4)
+    assert repetition(["a", "b"]) == 0.0
 
 
 @given(st.text(), st.text())

@@ -1,6 +1,7 @@
 """From trajectories to judged pairs to datasets that TRL takes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +12,8 @@ from engine.protocol import Sampling
 from engine.scripted import ScriptedEngine
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import Judge
-from labeling.model import Labelled, LabelingSettings
-from labeling.pairs import Candidate, Labeler
+from labeling.model import LabelingSettings, Labelled
+from labeling.pairs import Candidate, Labeler, drawn
 from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.store import StoreError
@@ -116,3 +117,21 @@ def test_an_empty_dataset_is_an_error_and_leaves_no_file(tmp_path) -> None:
     with pytest.raises(StoreError, match="nothing to write"):
         write_dataset(tmp_path / "sft", sft_dataset([], PROVENANCE), title="t", facts={})
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_limit_draws_rows_evenly_by_kind_and_only_those_that_can_make_a_pair() -> None:
+    def candidate(name: str, like: Trajectory, good: Text | None) -> Candidate:
+        return Candidate(replace(like, request=replace(like.request, id=name)), good)
+
+    red = [candidate(f"r{i}", RED, RED.last) for i in range(8)]
+    helpful = [candidate(f"h{i}", HELPFUL, HELPFUL_TEXT) for i in range(2)]
+    rows = [*red, candidate("no", RED, None), *helpful]
+    settings = LabelingSettings(pairs=("revision", "anchor"), limit=6)
+    chosen = [row.id for row in drawn(rows, settings, seed=3)]
+    assert len(chosen) == 6
+    assert {"h0", "h1"} <= set(chosen)
+    assert "no" not in chosen
+    assert chosen == [row.id for row in rows if row.id in chosen]
+    assert chosen == [row.id for row in drawn(rows, settings, seed=3)]
+    only = drawn(rows, LabelingSettings(pairs=("revision",)), seed=3)
+    assert [row.id for row in only] == [row.id for row in red]

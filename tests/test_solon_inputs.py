@@ -148,7 +148,7 @@ def test_other_words_are_another_prompt() -> None:
 
 
 def test_a_leak_is_one_problem_however_many_rows_it_has() -> None:
-    with pytest.raises(InputError, match="20 held-out prompts are trained on too: .*…") as caught:
+    with pytest.raises(InputError, match=r"20 held-out prompts are trained on too: .*…") as caught:
         check_disjoint([said("a")], [said("A", str(n)) for n in range(20)])
     assert len(caught.value.problems) == 1
 
@@ -160,6 +160,8 @@ def test_a_prompt_is_never_apart_from_itself(text: str) -> None:
 
 
 def test_two_sources_may_not_share_an_id() -> None:
-    with pytest.raises(InputError, match="data.red_team and data.helpful: both have a row with the id `a`"):
+    with pytest.raises(
+        InputError, match=r"data\.red_team and data\.helpful: both have a row with the id `a`"
+    ):
         check_apart([said("One?", "a")], [said("Two?", "a")], names=("data.red_team", "data.helpful"))
     check_apart([said("One?", "a")], [said("Two?", "b")], names=("data.red_team", "data.helpful"))

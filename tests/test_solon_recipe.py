@@ -79,7 +79,7 @@ def test_a_limit_of_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_recipe_names_the_nearest_file(tmp_path: Path) -> None:
     written(tmp_path, SMALLEST)
-    with pytest.raises(DocumentError, match="did you mean 'recipe.yaml'"):
+    with pytest.raises(DocumentError, match=r"did you mean 'recipe\.yaml'"):
         load_recipe(tmp_path / "recipy.yaml")
 
 

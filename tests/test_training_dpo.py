@@ -92,8 +92,10 @@ def margin(model: torch.nn.Module) -> float:
 def test_the_first_loss_is_ln_2_after_an_sft_stage(
     tiny_model: Path, sft_adapter: Path, tmp_path: Path, use_peft: bool, precompute: bool
 ) -> None:
-    moved = margin(adapted(tiny_model, sft_adapter)) - margin(adapted(tiny_model, None))
-    assert abs(moved) > 0.5
+    before, after = (
+        answer_logprob(adapted(tiny_model, adapter), "Insult me.", "Fool.") for adapter in (None, sft_adapter)
+    )
+    assert abs(after - before) > 1
     trained = train(
         tiny(tiny_model, sft_adapter),
         tmp_path / "dpo",
@@ -220,7 +222,7 @@ def test_recomputed_activations_give_the_same_losses(
     ]
     losses = [[entry["loss"] for entry in log(run.folder)] for run in runs]
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
-    assert losses[0][-1] < LN_2 - 0.05
+    assert losses[0][-1] < LN_2 - 0.02
 
 
 def test_the_reference_asked_before_is_the_reference_asked_at_every_step(

@@ -2,11 +2,12 @@
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import huggingface_hub.constants
 import torch
 import trl.trainer.utils as trl_utils
+from datasets import Dataset
 from training_fixtures import PREFERENCES, SFT_ROWS, byte_tokenizer, tiny_model
 from transformers import AutoModelForCausalLM
 from trl.trainer.base_trainer import _BaseTrainer
@@ -33,8 +34,6 @@ def test_trl_sends_nothing() -> None:
 
 
 def test_pairs_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> None:
-    from datasets import Dataset
-
     tokenizer = byte_tokenizer()
     told = tokenize_pairs(read_preferences(PREFERENCES), tokenizer, max_length=400).dataset()
     model = AutoModelForCausalLM.from_pretrained(tiny_model)
@@ -46,14 +45,13 @@ def test_pairs_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> No
             train_dataset=Dataset.from_list([dict(row) for row in PREFERENCES]),
             processing_class=tokenizer,
         )
-    assert trainer.train_dataset.select_columns(told.column_names).to_dict() == told.to_dict()
+    prepared = cast("Dataset", trainer.train_dataset)
+    assert prepared.select_columns(told.column_names).to_dict() == told.to_dict()
     assert "_prepare_dataset" in vars(DPOTrainer)
     assert "_prepare_dataset" in vars(TokenizedDPOTrainer)
 
 
 def test_examples_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> None:
-    from datasets import Dataset
-
     tokenizer = byte_tokenizer()
     told = tokenize_examples(read_sft(SFT_ROWS), tokenizer, max_length=400).dataset()
     rows: list[Any] = [row["messages"] for row in SFT_ROWS]
@@ -64,7 +62,8 @@ def test_examples_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) ->
             train_dataset=Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in rows]),
             processing_class=tokenizer,
         )
-    assert trainer.train_dataset.select_columns(told.column_names).to_dict() == told.to_dict()
+    prepared = cast("Dataset", trainer.train_dataset)
+    assert prepared.select_columns(told.column_names).to_dict() == told.to_dict()
 
 
 def test_scoring_only_the_labelled_tokens_gives_trls_numbers(tiny_model: Path) -> None:

@@ -253,3 +253,8 @@ def test_bfloat16_trains_close_to_float32(tiny_model: Path, tmp_path: Path, trai
     assert half.metrics["train_loss"] == pytest.approx(trained.metrics["train_loss"], rel=0.01)
     weights = load_file(half.folder / "adapter_model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.float32}
+
+
+def test_a_run_too_short_for_a_warm_up_learns_from_its_first_step(trained: Trained) -> None:
+    rates = [entry["learning_rate"] for entry in log(trained.folder) if "loss" in entry]
+    assert rates[0] == pytest.approx(5e-3)

@@ -17,10 +17,14 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row of SFT: the loss is on `completion`, the last assistant message."""
+    """One row of SFT: the loss is on `completion`, the last assistant message.
+
+    `cut_off` says that the completion has no end, so none may be learnt.
+    """
 
     prompt: Conversation
     completion: Conversation
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def _example(row: Row, where: str) -> Example:
     prompt, completion = messages[:-1], messages[-1:]
     _check_answerable(prompt)
     _check_says_something(completion, "the last assistant message")
-    return Example(prompt, completion)
+    return Example(prompt, completion, cut_off=row.get("cut_off") is True)
 
 
 def _pair(row: Row, where: str) -> Pair:

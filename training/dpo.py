@@ -60,7 +60,7 @@ def train_dpo(
             model=policy.model,
             ref_model=load_reference(model, settings) if needs_second_model else None,
             args=DPOConfig(
-                **trainer_arguments(job, workspace),
+                **trainer_arguments(job, workspace, rows=len(tokenized.rows)),
                 beta=settings.beta,
                 loss_type=list(settings.losses),
                 label_smoothing=settings.label_smoothing,

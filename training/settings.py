@@ -36,7 +36,10 @@ class TrainerSettings(Section):
         default="all-linear", description="all-linear, or names of the layers that a new adapter changes"
     )
     warmup_ratio: float = Field(
-        default=0.1, ge=0, lt=1, description="share of steps in which the rate rises to learning_rate"
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="share of steps, rounded down, in which the rate rises to learning_rate",
     )
     lr_scheduler_type: Scheduler = Field(default="cosine", description="how the rate falls afterwards")
     weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay")
@@ -68,6 +71,12 @@ class SFTSettings(TrainerSettings):
     """Supervised fine-tuning on responses; the loss is on the last assistant message alone."""
 
     epochs: float = Field(default=2, gt=0, description="passes over the data")
+    max_completion_length: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens of a response to learn from, from its start; null: all. Whether it declines is "
+        "decided in its first words, so a small number teaches that cheaply",
+    )
 
 
 class DPOSettings(TrainerSettings):

@@ -20,6 +20,8 @@ from training.stage import Job, explained, finish, trainer_arguments
 from training.tokens import tokenize_examples
 from training.workspace import inputs_digest, open_workspace
 
+COLUMNS = ("messages", "cut_off")
+
 
 def train_sft(
     rows: Sequence[Row],
@@ -42,13 +44,20 @@ def train_sft(
     with quiet(), explained(settings):
         tokenizer = load_tokenizer(model)
         check_settings(model, settings)
-        tokenized = tokenize_examples(examples, tokenizer, max_length=settings.max_length)
-        digest = inputs_digest(rows, columns=("messages",), model=model, settings=settings, seed=seed)
+        tokenized = tokenize_examples(
+            examples,
+            tokenizer,
+            max_length=settings.max_length,
+            max_completion_length=settings.max_completion_length,
+        )
+        digest = inputs_digest(
+            rows, columns=("messages", "cut_off"), model=model, settings=settings, seed=seed
+        )
         workspace = open_workspace(out, digest)
         policy = load_policy(model, settings)
         trainer = QuietSFTTrainer(
             model=policy.model,
-            args=SFTConfig(**trainer_arguments(job, workspace)),
+            args=SFTConfig(**trainer_arguments(job, workspace, rows=len(tokenized.rows))),
             train_dataset=tokenized.dataset(),
             processing_class=tokenizer,
             peft_config=policy.new_adapter,

@@ -4,12 +4,13 @@
 """
 
 import contextlib
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
@@ -27,6 +28,8 @@ from training.settings import TrainerSettings
 from training.tokens import TokenizedExample, TokenizedPair, TokenizedRows
 from training.workspace import Workspace
 
+Tokens = TokenizedRows[TokenizedExample] | TokenizedRows[TokenizedPair]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -39,8 +42,12 @@ class Job:
     card: Mapping[str, str]
     samples: Sequence[Conversation]
 
+    @property
+    def kind(self) -> Literal["adapter", "model"]:
+        return "adapter" if self.settings.use_peft else "model"
 
-def trainer_arguments(job: Job, workspace: Workspace) -> dict[str, Any]:
+
+def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str, Any]:
     """The part of TRL's configuration that is the same in every stage."""
     settings = job.settings
     chosen = precision(job.model, settings)
@@ -51,7 +58,7 @@ def trainer_arguments(job: Job, workspace: Workspace) -> dict[str, Any]:
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": settings.batch_size,
         "gradient_accumulation_steps": settings.gradient_accumulation_steps,
-        "warmup_steps": settings.warmup_ratio,
+        "warmup_steps": int(settings.warmup_ratio * _steps(settings, rows)),
         "lr_scheduler_type": settings.lr_scheduler_type,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
@@ -69,6 +76,12 @@ def trainer_arguments(job: Job, workspace: Workspace) -> dict[str, Any]:
         "report_to": settings.report_to,
         "disable_tqdm": True,
     }
+
+
+def _steps(settings: TrainerSettings, rows: int) -> int:
+    """Optimizer steps of the whole run. The first step of a warm-up has rate 0, so a short run has none."""
+    batches = math.ceil(rows / settings.batch_size)
+    return math.ceil(math.ceil(batches / settings.gradient_accumulation_steps) * settings.epochs)
 
 
 @contextlib.contextmanager
@@ -94,7 +107,7 @@ def finish(
     *,
     job: Job,
     workspace: Workspace,
-    rows: TokenizedRows[TokenizedExample] | TokenizedRows[TokenizedPair],
+    rows: Tokens,
     progress: Progress | None,
 ) -> Trained:
     """Train to the end, from the last checkpoint if there is one, and write every output."""
@@ -104,30 +117,29 @@ def finish(
     model = cast("PreTrainedModel", trainer.model)
     save_weights(model, tokenizer, folder, base=job.model.model)
     write_samples(folder, answer(model, tokenizer, job.samples))
-    write_recipe(folder, job.stage, model=job.model, settings=job.settings, seed=job.seed)
     trainer.state.save_to_json(str(folder / "trainer_state.json"))
-    kind = "adapter" if job.settings.use_peft else "model"
-    (folder / "README.md").write_text(
-        model_card(
-            job.stage,
-            kind=kind,
-            model=job.model,
-            settings=job.settings,
-            facts=job.card,
-            numbers={name: f"{value:.6g}" for name, value in metrics.items()},
-            dropped=reasons(rows.dropped),
-        ),
-        encoding="utf-8",
-    )
-    listed = {
-        "dropped": [{"row": drop.row, "reason": drop.reason} for drop in rows.dropped],
-        "truncated": list(rows.truncated),
-    }
-    write_json(folder / "metrics.json", {**metrics, **listed})
+    _write_account(folder, job, rows=rows, metrics=metrics)
     workspace.finish()
     if job.settings.push_to_hub and job.settings.hub_model_id:
         push(workspace.out, job.settings.hub_model_id)
-    return Trained(workspace.out, kind, len(rows.rows), len(rows.truncated), rows.dropped, metrics)
+    return Trained(workspace.out, job.kind, len(rows.rows), len(rows.truncated), rows.dropped, metrics)
+
+
+def _write_account(folder: Path, job: Job, *, rows: Tokens, metrics: Mapping[str, float]) -> None:
+    """`recipe.yaml`, `README.md` and `metrics.json`: what was asked for and how it went."""
+    write_recipe(folder, job.stage, model=job.model, settings=job.settings, seed=job.seed)
+    card = model_card(
+        job.stage,
+        kind=job.kind,
+        model=job.model,
+        settings=job.settings,
+        facts=job.card,
+        numbers={name: f"{value:.6g}" for name, value in metrics.items()},
+        dropped=reasons(rows.dropped),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    dropped = [{"row": drop.row, "reason": drop.reason} for drop in rows.dropped]
+    write_json(folder / "metrics.json", {**metrics, "dropped": dropped, "truncated": list(rows.truncated)})
 
 
 def _train(trainer: Trainer, workspace: Workspace, progress: Progress | None) -> float:

@@ -87,13 +87,22 @@ class TokenizedRows(Generic[Tokenized]):
 
 
 def tokenize_examples(
-    rows: Rows[Example], tokenizer: PreTrainedTokenizerBase, *, max_length: int
+    rows: Rows[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    max_completion_length: int | None = None,
 ) -> TokenizedRows[TokenizedExample]:
     """SFT rows as token ids; `TrainingError` if no prompt leaves room for a completion."""
 
     def tokenized(example: Example) -> TokenizedExample:
-        prompt_ids, (completion_ids,) = _encode(tokenizer, example.prompt, [example.completion])
+        closed = not example.cut_off
+        prompt_ids, (completion_ids,) = _encode(
+            tokenizer, example.prompt, [example.completion], closed=closed
+        )
         room = max_length - len(prompt_ids)
+        if max_completion_length is not None:
+            room = min(room, max_completion_length)
         return TokenizedExample(prompt_ids, completion_ids[: max(room, 0)], len(completion_ids) > room)
 
     return _tokenize(rows, tokenized, max_length)
@@ -132,14 +141,19 @@ def _tokenize(
 
 
 def _encode(
-    tokenizer: PreTrainedTokenizerBase, prompt: Conversation, replies: Sequence[Conversation]
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Conversation,
+    replies: Sequence[Conversation],
+    *,
+    closed: bool = True,
 ) -> tuple[list[int], list[list[int]]]:
-    """Ids of the prompt and of each reply after it.
+    """Ids of the prompt and of each reply after it, with the template's closing or open-ended.
 
     Where a template renders a prompt otherwise once an answer follows, the reply begins where they part.
     """
     prompt_ids = encode_prompt(tokenizer, _prompt(prompt))
-    whole = [_encode_closed(tokenizer, (*prompt, *reply)) for reply in replies]
+    encode = _encode_closed if closed else _encode_open
+    whole = [encode(tokenizer, (*prompt, *reply)) for reply in replies]
     shared = min(_common_prefix(prompt_ids, ids) for ids in whole)
     return prompt_ids[:shared], [ids[shared:] for ids in whole]
 
@@ -172,6 +186,11 @@ def _encode_closed(tokenizer: PreTrainedTokenizerBase, messages: Conversation) -
 
 def _mark(position: int) -> str:
     return f"\ue000{position}\ue001"
+
+
+def _encode_open(tokenizer: PreTrainedTokenizerBase, messages: Conversation) -> list[int]:
+    """Ids of a conversation whose last message goes on: no end token."""
+    return encode_prompt(tokenizer, _prompt(messages))
 
 
 def _prompt(messages: Conversation) -> Prompt:

@@ -1,0 +1,131 @@
+"""The whole job on the real embedded model, small: from a constitution to two tuned models and a report."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.store import read_rows
+
+QUICKSTART = Path(__file__).parent.parent / "recipes" / "quickstart"
+SMALL = (
+    "data.red_team.limit=4",
+    "data.helpful.limit=4",
+    "evaluation.harmful.limit=2",
+    "evaluation.harmless.limit=2",
+    "evaluation.max_tokens=16",
+    "critique.examples=1",
+    "critique.respond.max_tokens=16",
+    "critique.helpful.max_tokens=16",
+    "critique.critique.max_tokens=16",
+    "critique.revise.max_tokens=24",
+    # Short answers are cut off and small models repeat themselves; what is kept is another test's matter.
+    "critique.selection={keep_cut_off: all, max_repetition: 1, max_similarity: 1, max_example_similarity: 1}",
+    "labeling.pairs=[samples, revision, anchor]",
+    "labeling.sample.max_tokens=12",
+    "training.sft.epochs=1",
+    "training.dpo.epochs=1",
+)
+
+
+def solon(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(QUICKSTART.parent.parent), "COLUMNS": "120"}
+    return subprocess.run(
+        [sys.executable, "-m", "solon", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    changes = [part for change in (*SMALL, *more) for part in ("--set", change)]
+    return solon("run", str(QUICKSTART / "recipe.yaml"), "--out", "out", *changes, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, embedded_model: Path) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    result = run(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "report:" in result.stdout
+    return folder / "out"
+
+
+@pytest.mark.model
+def test_the_run_leaves_every_output(finished: Path) -> None:
+    for name in (
+        "recipe.yaml",
+        "data/sft/train.parquet",
+        "data/sft/README.md",
+        "data/preferences/train.parquet",
+        "models/sft/adapter_model.safetensors",
+        "models/dpo/adapter_model.safetensors",
+        "models/dpo/README.md",
+        "models/dpo/samples.md",
+        "evaluation/base.parquet",
+        "report.md",
+        "report.png",
+    ):
+        assert (finished / name).stat().st_size > 0, name
+
+
+@pytest.mark.model
+def test_the_datasets_say_where_every_row_comes_from(finished: Path) -> None:
+    sft = read_rows(finished / "data" / "sft" / "train.parquet")
+    assert {row["kind"] for row in sft} == {"red_team", "helpful"}
+    assert all(row["journal_keys"] and row["constitution_digest"] for row in sft)
+    pairs = read_rows(finished / "data" / "preferences" / "train.parquet")
+    assert {"revision", "anchor"} <= {row["source"] for row in pairs}
+    assert all(0.5 < float(str(row["chosen_probability"])) <= 1 for row in pairs)
+
+
+@pytest.mark.model
+def test_no_held_out_prompt_is_in_the_training_data(finished: Path) -> None:
+    held_out = {
+        json.loads(line).get("prompt")
+        for name in ("red_team_heldout.jsonl", "harmless_heldout.jsonl")
+        for line in (QUICKSTART / name).read_text().splitlines()
+    } - {None}
+    trained = (
+        finished / "data" / "sft" / "train.parquet",
+        finished / "data" / "preferences" / "train.parquet",
+    )
+    text = json.dumps([read_rows(path) for path in trained], ensure_ascii=False, default=str)
+    assert not [prompt for prompt in held_out if json.dumps(prompt, ensure_ascii=False)[1:-1] in text]
+
+
+@pytest.mark.model
+def test_the_report_compares_base_sft_and_dpo(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text())
+    assert [model["name"] for model in report["models"]] == ["base", "sft", "dpo"]
+    assert report["models"][0]["harmful"]["refused"]["n"] == 2
+
+
+@pytest.mark.model
+def test_running_again_asks_nothing_and_a_lost_output_is_made_from_the_journal(finished: Path) -> None:
+    trajectories = finished / "data" / "trajectories.parquet"
+    before = trajectories.read_bytes()
+    trajectories.unlink()
+    result = run(finished.parent)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "critique: 0 calls asked" in result.stdout
+    assert "sft: done before" in result.stdout
+    assert trajectories.read_bytes() == before
+
+
+@pytest.mark.model
+def test_other_settings_are_refused_with_a_diff_and_change_nothing(finished: Path) -> None:
+    before = (finished / "recipe.yaml").read_bytes()
+    result = run(finished.parent, "seed=5")
+    assert result.returncode == 2
+    assert "-seed: 0" in result.stderr
+    assert "+seed: 5" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (finished / "recipe.yaml").read_bytes() == before

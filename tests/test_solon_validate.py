@@ -1,0 +1,103 @@
+"""Validation: every problem at once, and none for a recipe that can run."""
+
+from pathlib import Path
+
+import pytest
+
+from solon.recipe import load_recipe
+from solon.run_folder import open_run_folder
+from solon.validate import problems
+
+TEXT = """\
+name: small
+constitution: starter
+data:
+  red_team: {path: red.jsonl}
+  helpful: {path: helpful.jsonl}
+models: {assistant: {model: ./model}}
+evaluation:
+  harmful: {path: harmful.jsonl}
+  harmless: {path: harmless.jsonl}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "recipe.yaml").write_text(TEXT, encoding="utf-8")
+    for name in ("red", "helpful", "harmful", "harmless"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"id": "{name}-1", "prompt": "A {name} prompt?"}}\n')
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "model.safetensors").write_text("")
+    return tmp_path
+
+
+def found(project: Path, *overrides: str) -> list[str]:
+    texts = problems(load_recipe(project / "recipe.yaml", overrides), project / "out")
+    return [text.replace(f"{project}/", "") for text in texts]
+
+
+def test_a_recipe_that_can_run_has_no_problem_and_nothing_is_written(project: Path) -> None:
+    before = sorted(project.rglob("*"))
+    assert found(project) == []
+    assert sorted(project.rglob("*")) == before
+
+
+def test_everything_wrong_is_told_at_once(project: Path) -> None:
+    texts = found(
+        project,
+        "constitution=harmles",
+        "prompts.folder=nowhere",
+        "data.helpful.path=helpfull.jsonl",
+        "models.assistant.model=./modle",
+    )
+    assert len(texts) == 4
+    assert texts[0].startswith("harmles: no constitution")
+    assert texts[1].startswith("nowhere: no such folder")
+    assert texts[2].startswith("data.helpful: helpfull.jsonl: no such file")
+    assert texts[3].startswith("models.assistant: there is no folder modle")
+
+
+def test_a_template_with_an_unknown_variable_is_told(project: Path) -> None:
+    (project / "mine").mkdir()
+    (project / "mine" / "respond.j2").write_text('{% call turn("user") %}{{ conversatoin }}{% endcall %}')
+    [text] = found(project, "prompts.folder=mine")
+    assert "mine/respond.j2:1: unknown variable 'conversatoin'; did you mean 'conversation'?" in text
+
+
+def test_a_held_out_prompt_in_the_data_is_told(project: Path) -> None:
+    (project / "harmful.jsonl").write_text('{"id": "x", "prompt": "a RED prompt"}\n')
+    [text] = found(project)
+    assert "`x` is `red-1` of the training data" in text
+
+
+def test_an_id_of_both_training_files_is_told(project: Path) -> None:
+    (project / "helpful.jsonl").write_text('{"id": "red-1", "prompt": "Something else?"}\n')
+    [text] = found(project)
+    assert "data.red_team and data.helpful: both have a row with the id `red-1`" in text
+
+
+def test_a_constitution_must_have_what_the_stages_ask_for(project: Path) -> None:
+    (project / "mine.yaml").write_text(
+        'name: mine\nversion: "1"\nprinciples:\n  - {id: a, comparison_question: "Which is better?"}\n'
+    )
+    [text] = found(project, "constitution=./mine.yaml", "labeling={}")
+    assert "no principle with a weight above 0 has critique and revision requests" in text
+
+
+def test_preferences_without_labels_are_told(project: Path) -> None:
+    [text] = found(project, "training.dpo={}")
+    assert "`labeling` makes none" in text
+
+
+def test_a_served_assistant_cannot_be_trained(project: Path) -> None:
+    served = ("models.assistant.engine=openai", "models.assistant.base_url=http://127.0.0.1:9/v1")
+    texts = found(project, "training.sft={}", *served)
+    assert "only a model in this process can be trained" in texts[0]
+
+
+def test_a_folder_with_other_settings_is_told(project: Path) -> None:
+    open_run_folder(project / "out", load_recipe(project / "recipe.yaml"))
+    assert found(project) == []
+    [text] = found(project, "seed=1")
+    assert "holds a run with other settings" in text
