@@ -52,3 +52,8 @@ def test_an_upload_needs_a_name() -> None:
 def test_every_setting_says_what_it_is() -> None:
     fields = [*SFTSettings.model_fields.items(), *DPOSettings.model_fields.items()]
     assert [name for name, field in fields if not field.description] == []
+
+
+def test_grouping_by_length_and_checkpoints_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="exclude each other"):
+        SFTSettings(group_by_length=True, save_steps=5)

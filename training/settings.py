@@ -77,6 +77,17 @@ class SFTSettings(TrainerSettings):
         description="tokens of a response to learn from, from its start; null: all. Whether it declines is "
         "decided in its first words, so a small number teaches that cheaply",
     )
+    group_by_length: bool = Field(
+        default=False,
+        description="batches of rows of about one length: less padding; not together with save_steps, since "
+        "a resumed run would see another order",
+    )
+
+    @model_validator(mode="after")
+    def _order_survives_a_resume(self) -> "SFTSettings":
+        if self.group_by_length and self.save_steps:
+            raise ValueError("group_by_length and save_steps exclude each other; leave one of them out")
+        return self
 
 
 class DPOSettings(TrainerSettings):

@@ -57,7 +57,10 @@ def train_sft(
         policy = load_policy(model, settings)
         trainer = QuietSFTTrainer(
             model=policy.model,
-            args=SFTConfig(**trainer_arguments(job, workspace, rows=len(tokenized.rows))),
+            args=SFTConfig(
+                **trainer_arguments(job, workspace, rows=len(tokenized.rows)),
+                train_sampling_strategy="group_by_length" if settings.group_by_length else "random",
+            ),
             train_dataset=tokenized.dataset(),
             processing_class=tokenizer,
             peft_config=policy.new_adapter,
