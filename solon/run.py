@@ -30,7 +30,7 @@ from labeling.model import Labelled
 from labeling.pairs import Candidate, Labeler, drawn
 from pipeline.context import Context
 from pipeline.journal import Journal
-from pipeline.runner import HasId, Outcome, Program, run_rows
+from pipeline.runner import HasId, Outcome, Program, collect, run_rows
 from pipeline.store import read_records, read_rows, write_records
 from prompts.message import Conversation
 from solon.console import Reporter
@@ -119,7 +119,7 @@ class _Run:
             raise RunError("the recipe has no `training.sft` section; add one, or leave this stage out")
         from training.sft import train_sft
 
-        rows = self._read(self.folder.data / "sft" / "train.parquet", needs="critique")
+        rows = read_rows(_require(self.folder.data / "sft" / "train.parquet", needs="critique"))
         with self._bar("sft") as progress:
             trained = await asyncio.to_thread(
                 train_sft,
@@ -139,7 +139,7 @@ class _Run:
         settings = self.loaded.recipe.labeling
         if settings is None:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
-        trajectories = self._trajectories()
+        trajectories = read_records(_require(self.trajectories, needs="critique"), Trajectory)
         candidates = [Candidate(trajectory, self._good(trajectory)) for trajectory in trajectories]
         rows = drawn(candidates, settings, seed=self.loaded.recipe.seed)
         engines = {"judge": self.loaded.judge, "policy": self._sl_model()}
@@ -172,7 +172,7 @@ class _Run:
             raise RunError("the recipe has no `training.dpo` section; add one, or leave this stage out")
         from training.dpo import train_dpo
 
-        rows = self._read(self.folder.data / "preferences" / "train.parquet", needs="label")
+        rows = read_rows(_require(self.folder.data / "preferences" / "train.parquet", needs="label"))
         with self._bar("dpo") as progress:
             trained = await asyncio.to_thread(
                 train_dpo,
@@ -240,21 +240,7 @@ class _Run:
 
     def _sample_conversations(self) -> list[Conversation]:
         """A few held-out prompts of each suite, for the samples beside a trained model."""
-        return [
-            question.conversation
-            for suite in get_args(Suite)
-            for question in [q for q in self._questions() if q.suite == suite][:3]
-        ]
-
-    def _trajectories(self) -> list[Trajectory]:
-        if not self.trajectories.exists():
-            raise RunError(f"{self.trajectories}: not there yet; run `solon critique` first")
-        return read_records(self.trajectories, Trajectory)
-
-    def _read(self, path: Path, *, needs: str) -> list[dict[str, object]]:
-        if not path.exists():
-            raise RunError(f"{path}: not there yet; run `solon {needs}` first")
-        return read_rows(path)
+        return [request.conversation for suite in get_args(Suite) for request in self._held_out(suite)[:3]]
 
     def _selected(self, trajectory: Trajectory) -> list[Selected]:
         return select(trajectory, self.loaded.constitution, self.loaded.recipe.critique.selection)
@@ -272,8 +258,7 @@ class _Run:
         return self._trained(self.folder.sft, needs="train --method sft")
 
     def _trained(self, folder: Path, *, needs: str) -> ModelSettings:
-        if not folder.exists():
-            raise RunError(f"{folder}: not there yet; run `solon {needs}` first")
+        _require(folder, needs=needs)
         if (folder / "adapter_config.json").exists():
             return self.loaded.assistant.model_copy(update={"adapter": folder.resolve()})
         return self.loaded.assistant.model_copy(update={"model": str(folder.resolve()), "adapter": None})
@@ -316,7 +301,7 @@ class _Run:
     ) -> list[Record]:
         """Run the rows under a progress bar; failed rows are stored with their reasons, not returned."""
         with self.reporter.stage(stage, total=len(rows)) as bar:
-            outcomes = [outcome async for outcome in run_rows(program, rows, context, on_done=bar.advance)]
+            outcomes = await collect(run_rows(program, rows, context, on_done=bar.advance))
         tally = context.tally
         self.reporter.say(
             f"{stage}: {tally.asked} calls asked, {tally.found} found in the journal, "
@@ -377,6 +362,13 @@ class _Run:
 
     def _counts(self, name: str, counts: Mapping[str, int]) -> None:
         self.reporter.say(f"{name}: " + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))
+
+
+def _require(path: Path, *, needs: str) -> Path:
+    """The output of an earlier stage, if it is there; else which command makes it."""
+    if not path.exists():
+        raise RunError(f"{path}: not there yet; run `solon {needs}` first")
+    return path
 
 
 def _orders(labelled: Sequence[Labelled]) -> str:
