@@ -55,6 +55,19 @@ def test_grouped_attention_is_that_of_transformers(tokens: int, past: int, maske
     torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
 
 
+def test_short_rows_in_bfloat16_learn_as_in_float32_under_autocast() -> None:
+    found = []
+    for dtype, autocast in ((torch.float32, False), (torch.bfloat16, True)):
+        query, key, value = (tensor.detach().to(dtype).requires_grad_() for tensor in states(7))
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            output, _ = attention.grouped_sdpa(Layer(), query, key, value, padding_mask(7), scaling=0.3)
+        assert output.dtype is dtype
+        loss = (output.float() * torch.linspace(-1, 1, WIDTH)).sum()
+        gradients = torch.autograd.grad(loss, (query, key, value))
+        found.append([tensor.detach().float() for tensor in (output, *gradients)])
+    torch.testing.assert_close(found[0], found[1], atol=2e-2, rtol=2e-2)
+
+
 def test_a_model_with_grouped_attention_computes_and_learns_the_same(tiny_model: Path) -> None:
     ids = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(2))
     mask = torch.ones_like(ids)
