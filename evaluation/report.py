@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from evaluation import transcripts
 from evaluation.distrust import reasons_to_distrust
 from evaluation.grader import AGREEMENT
-from evaluation.markdown import cell, table
 from evaluation.measures import Change, Share
 from evaluation.model import ModelResult
 from evaluation.plot import plot
 from evaluation.summary import GRADES, SUITES, ModelSummary, SuiteSummary, as_json, summarize
+from labeling.markdown import cell, facts_table, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -114,8 +114,7 @@ def _markdown(
 def _facts(facts: Mapping[str, str], summaries: Sequence[ModelSummary]) -> str:
     base = summaries[0]
     counts = f"{base.harmful.refused.n} harmful, {base.harmless.refused.n} harmless, held out"
-    rows = [[cell(name), cell(value)] for name, value in {**facts, "prompts": counts}.items()]
-    return table(["what was run", ""], rows).replace("---:", "---")
+    return facts_table({**facts, "prompts": counts}, title="what was run")
 
 
 def _refusals(summaries: Sequence[ModelSummary]) -> str:

@@ -7,8 +7,8 @@ import random
 from collections.abc import Sequence
 
 from evaluation.grader import grade
-from evaluation.markdown import cell, fenced
 from evaluation.model import Answer, ModelResult
+from labeling.markdown import cell, fenced
 
 SEED = 0
 _COUNT = 10

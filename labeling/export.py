@@ -12,6 +12,7 @@ from pathlib import Path
 
 from critique.model import Trajectory
 from critique.select import Selected
+from labeling.markdown import cell
 from labeling.model import Comparison, Judgment, LabelingSettings, Labelled
 from pipeline.store import write_rows
 from prompts.message import Conversation, Message, MessageDict, as_dicts
@@ -142,7 +143,7 @@ def write_dataset(folder: Path, exported: Exported, *, title: str, facts: Mappin
     """
     path = folder / "train.parquet"
     write_rows(path, exported.rows)
-    (folder / "README.md").write_text(_card(title, exported, facts))
+    (folder / "README.md").write_text(_card(title, exported, facts), encoding="utf-8")
     return path
 
 
@@ -157,16 +158,16 @@ def _card(title: str, exported: Exported, facts: Mapping[str, str]) -> str:
         "  data_files: train.parquet",
         "---",
         "",
-        f"# {title}",
+        f"# {cell(title)}",
         "",
         "Made by Solon. Labels and revisions were written by a model, not by people.",
         "",
-        *(f"- **{name}**: {value}" for name, value in facts.items()),
+        *(f"- **{cell(name)}**: {cell(value)}" for name, value in facts.items()),
         f"- **rows kept**: {len(exported.rows)}",
         "",
         "## Left out, by reason",
         "",
-        *([f"- {reason}: {count}" for reason, count in left_out.items()] or ["Nothing was left out."]),
+        *([f"- {cell(reason)}: {count}" for reason, count in left_out.items()] or ["Nothing was left out."]),
         "",
     ]
     return "\n".join(lines)

@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from markdown_it import MarkdownIt
 
 from constitution.load import load
 from critique.model import Request, Round, SelectionSettings, Text, Trajectory
 from critique.select import select
 from engine.protocol import Sampling
 from engine.scripted import ScriptedEngine
-from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
+from labeling.export import Exported, Provenance, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import Judge
+from labeling.markdown import cell
 from labeling.model import LabelingSettings, Labelled
 from labeling.pairs import Candidate, Labeler, drawn
 from pipeline.context import Context
@@ -111,6 +114,18 @@ def test_a_dataset_folder_loads_with_datasets_and_its_card_counts_what_was_left_
     card = (tmp_path / "sft" / "README.md").read_text()
     assert "red_team: cut_off: 1" in card
     assert "**judge**: x" in card
+
+
+def test_no_text_of_a_recipe_or_a_row_forges_structure_in_a_datasets_card(tmp_path) -> None:
+    exported = Exported([{"id": "a"}], {"red_team: <b>x</b>\n# y": 1, "red_team: kept": 1})
+    hostile = "x\n\n# Approved\n\n[click](http://e.org)"
+    write_dataset(tmp_path, exported, title=hostile, facts={f"judge{hostile}": hostile})
+    card = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    tokens = MarkdownIt("commonmark").parse(card)
+    headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
+    assert headings == [cell(hostile), "Left out, by reason"]
+    inside = {child.type for token in tokens for child in token.children or ()}
+    assert inside == {"text", "strong_open", "strong_close"}
 
 
 def test_an_empty_dataset_is_an_error_and_leaves_no_file(tmp_path) -> None:

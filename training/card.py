@@ -1,5 +1,6 @@
 """The model card: `README.md` with the Hub's metadata, saying what was trained, on what, and how it went."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,8 @@ import yaml
 
 from engine.embedded import NAME as EMBEDDED
 from engine.settings import ModelSettings
+from labeling.markdown import cell, facts_table, fenced
 from training.load import public_name
-from training.markdown import cell, table
 from training.settings import TrainerSettings
 
 Stage = Literal["sft", "dpo"]
@@ -26,15 +27,13 @@ _USE_ADAPTER = """\
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "FOLDER")
-tokenizer = AutoTokenizer.from_pretrained("FOLDER")
-"""
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base}), "FOLDER")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER")"""
 _USE_MODEL = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 model = AutoModelForCausalLM.from_pretrained("FOLDER")
-tokenizer = AutoTokenizer.from_pretrained("FOLDER")
-"""
+tokenizer = AutoTokenizer.from_pretrained("FOLDER")"""
 
 
 def model_card(
@@ -52,17 +51,19 @@ def model_card(
     """
     base = public_name(model.model)
     metadata = yaml.safe_dump(_metadata(stage, kind, base, facts), sort_keys=False, allow_unicode=True)
-    use = (_USE_ADAPTER if kind == "adapter" else _USE_MODEL).format(base=base.replace('"', ""))
+    use = (_USE_ADAPTER if kind == "adapter" else _USE_MODEL).format(
+        base=json.dumps(base, ensure_ascii=False)
+    )
     sections = [
         f"---\n{metadata}---",
         f"# {cell(base)}: {METHODS[stage]}",
         f"A {'LoRA adapter over' if kind == 'adapter' else 'full fine-tune of'} {cell(base)}, "
         f"trained by {METHODS[stage]} with Solon.{_embedded_note(model)}",
-        f"## Where it comes from\n\n{table(dict(facts))}" if facts else "",
-        f"## How it went\n\n{table(dict(numbers))}",
+        f"## Where it comes from\n\n{facts_table(facts)}" if facts else "",
+        f"## How it went\n\n{facts_table(numbers)}",
         f"Rows that were not trained on: {cell(dropped)}." if dropped else "No row was left out.",
-        f"## Settings\n\n{table(_settings(model, settings))}",
-        f"## Use\n\n```python\n{use}```",
+        f"## Settings\n\n{facts_table(_settings(model, settings))}",
+        f"## Use\n\n{fenced(use, 'python')}",
         "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` what the "
         "model says.\n\nAI-labelled data teaches what the labelling model prefers, its mistakes included. "
         "Measure the model on your own prompts before you rely on it.",

@@ -14,8 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from engine import decode
 from engine.hf import encode_prompt
 from engine.protocol import Sampling
+from labeling.markdown import fenced
 from prompts.message import Conversation, Prompt, as_dicts
-from training.markdown import fenced
 
 MAX_TOKENS = 128
 BATCH = 16
