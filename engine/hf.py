@@ -24,7 +24,8 @@ from engine.embedded import embedded_model
 from engine.labels import choice_from_logprobs, label_token_ids
 from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
 from engine.settings import ModelSettings
-from prompts.message import Conversation, Prompt, as_dicts
+from engine.tokens import encode_prompt, render
+from prompts.message import Prompt
 
 GATHER_S = 0.01
 """How long a first request waits for others to join its batch; short beside any forward pass."""
@@ -34,9 +35,6 @@ STOP_WINDOW = 24
 
 WHOLE_FILE_LIMIT = 2 << 30
 """Weight files up to this many bytes are hashed whole for the fingerprint, larger ones in samples."""
-
-PRIVATE_USE = range(0xE000, 0xF900)
-"""Characters that mean nothing to anybody; one that no text holds marks where forged text stands."""
 
 
 @dataclass(slots=True)
@@ -85,14 +83,13 @@ class TransformersEngine:
         return Completion(text, "stop" if row.ended else "length", len(ids), len(row.ids))
 
     async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
-        tail = render(self.tokenizer, prompt)
-        tokens = label_token_ids(self._encode_text, tail[-200:], labels)
-        ids = encode_prompt(self.tokenizer, prompt)
-        logprobs, likeliest = await self._ask("choose", ids, room=0, work=list(tokens.values()))
+        asked = render(self.tokenizer, prompt)
+        tokens = label_token_ids(self._encode_text, asked.text[-200:], labels)
+        logprobs, likeliest = await self._ask("choose", asked.ids, room=0, work=list(tokens.values()))
         return choice_from_logprobs(
             dict(zip(tokens, logprobs, strict=True)),
             argmax_is_label=likeliest in tokens.values(),
-            prompt_tokens=len(ids),
+            prompt_tokens=len(asked.ids),
         )
 
     async def score(self, prompt: Prompt, completion: str) -> Score:
@@ -236,59 +233,6 @@ def _not_loaded(settings: ModelSettings, error: Exception) -> str:
         "give a folder that holds config.json and *.safetensors, an id on the Hugging Face Hub "
         "that this machine can reach, or `embedded`"
     )
-
-
-def render(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> str:
-    """The prompt as the text that the model sees."""
-    if prompt.text is not None:
-        return prompt.text
-    return _apply_template(tokenizer, prompt.messages)
-
-
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
-    """The prompt's token ids. Special tokens that stand in somebody's text are encoded as text."""
-    specials = [token for token in tokenizer.all_special_tokens if token]
-    if prompt.text is not None:
-        forged = any(token in prompt.text for token in specials)
-        return tokenizer(prompt.text, split_special_tokens=forged).input_ids
-    forged_at = [i for i, m in enumerate(prompt.messages) if any(token in m.content for token in specials)]
-    if not forged_at:
-        text = _apply_template(tokenizer, prompt.messages)
-        return tokenizer(text, add_special_tokens=False).input_ids
-    return _encode_around(tokenizer, prompt.messages, forged_at)
-
-
-def _encode_around(
-    tokenizer: PreTrainedTokenizerBase, messages: Conversation, forged_at: Sequence[int]
-) -> list[int]:
-    """Put marks where the forged texts stand, apply the template, and encode the pieces apart."""
-    unused = next(mark for mark in map(chr, PRIVATE_USE) if all(mark not in m.content for m in messages))
-    marks = {i: f"{unused}{i}{unused}" for i in forged_at}
-    marked = tuple(
-        type(message)(message.role, marks.get(i, message.content)) for i, message in enumerate(messages)
-    )
-    rest = _apply_template(tokenizer, marked)
-    ids: list[int] = []
-    for i in forged_at:
-        before, rest = rest.split(marks[i], 1)
-        ids += tokenizer(before, add_special_tokens=False).input_ids
-        ids += tokenizer(messages[i].content, add_special_tokens=False, split_special_tokens=True).input_ids
-    return ids + tokenizer(rest, add_special_tokens=False).input_ids
-
-
-def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: Conversation) -> str:
-    if not tokenizer.chat_template:
-        raise EngineUnavailable(
-            "the model has no chat template: use `prompts: {family: transcript}` for a base model"
-        )
-    prefill = messages[-1].role == "assistant"
-    text = tokenizer.apply_chat_template(
-        cast("list[dict[str, str]]", as_dicts(messages)),
-        tokenize=False,
-        add_generation_prompt=not prefill,
-        continue_final_message=prefill,
-    )
-    return cast("str", text)
 
 
 def _cut(text: str, stop: Sequence[str]) -> str:

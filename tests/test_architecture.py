@@ -23,7 +23,10 @@ ORDER = (
 HEAVY = {"torch", "transformers", "trl", "vllm", "peft", "accelerate", "datasets", "pyarrow", "matplotlib"}
 MODELS = {"torch", "transformers", "trl", "vllm", "peft", "accelerate"}
 WITH_MODELS = {
-    *(Path("engine", name) for name in ("hf.py", "decode.py", "attention.py", "embedded.py", "vllm.py")),
+    *(
+        Path("engine", name)
+        for name in ("hf.py", "decode.py", "tokens.py", "attention.py", "embedded.py", "vllm.py")
+    ),
 }
 SOURCES = sorted(path.relative_to(ROOT) for package in ORDER for path in (ROOT / package).rglob("*.py"))
 every_source = pytest.mark.parametrize("source", SOURCES, ids=str)

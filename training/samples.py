@@ -12,8 +12,8 @@ from typing import cast
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine import decode
-from engine.hf import encode_prompt
 from engine.protocol import Sampling
+from engine.tokens import encode_prompt
 from labeling.markdown import fenced
 from prompts.message import Conversation, Prompt, as_dicts
 

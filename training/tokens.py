@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.hf import encode_prompt
+from engine.tokens import encode_prompt
 from prompts.message import Conversation, Prompt
 from training.data import Example, Pair, Read, Rows, require_rows
 from training.model import Dropped
