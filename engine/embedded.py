@@ -6,6 +6,7 @@ safetensors folder in the user's cache, which every part of Solon then loads lik
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -101,11 +102,8 @@ def _conversion(gguf: Path, target: Path) -> Iterator[None]:
     """Yields after each of `STEPS`."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
-    from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
+    with only_our_bar():
         tokenizer = _tokenizer(gguf)
         yield
         source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
@@ -131,7 +129,21 @@ def _conversion(gguf: Path, target: Path) -> Iterator[None]:
                 f"{target}: the converted weights differ from the GGUF file's; disk fault?"
             )
         yield
+
+
+@contextlib.contextmanager
+def only_our_bar() -> Iterator[None]:
+    """No bars of `transformers` meanwhile. Its GGUF reader draws with tqdm itself and asks no setting."""
+    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers.utils import logging
+
+    shown, tqdm = logging.is_progress_bar_enabled(), reader.tqdm
+    logging.disable_progress_bar()
+    reader.tqdm = functools.partial(tqdm, disable=True)
+    try:
+        yield
     finally:
+        reader.tqdm = tqdm
         if shown:
             logging.enable_progress_bar()
 

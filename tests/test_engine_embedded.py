@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from engine import embedded
 from engine.protocol import EngineUnavailable
@@ -60,6 +62,45 @@ def test_a_killed_conversion_leaves_no_folder_of_the_models_name(
     [second] = kill_in_the_midst(tmp_path)
     assert second != first, "what the first one left is removed"
     assert not (tmp_path / "models" / embedded_model.name).exists()
+
+
+def write_tiny_gguf(path: Path) -> None:
+    """A llama of one layer: hidden size 32, one head, 8 tokens."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(16)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(32)
+    writer.add_head_count(1)
+    writer.add_head_count_kv(1)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(32)
+    writer.add_vocab_size(8)
+    square = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+    shapes = {f"blk.0.{name}.weight": (32, 32) for name in square}
+    shapes |= {f"blk.0.{name}.weight": (32,) for name in ("attn_norm", "ffn_norm")}
+    shapes |= {"token_embd.weight": (8, 32), "output.weight": (8, 32), "output_norm.weight": (32,)}
+    for name, shape in shapes.items():
+        writer.add_tensor(name, np.ones(shape, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def test_reading_a_gguf_file_draws_no_bar_beside_ours(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+
+    def drawn() -> str:
+        model = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="tiny.gguf")
+        assert bool((model.lm_head.weight == 1).all())
+        return capfd.readouterr().err
+
+    with embedded.only_our_bar():
+        assert drawn() == ""
+    assert "GGUF tensors" in drawn(), "afterwards others see their bars again"
 
 
 @pytest.mark.model
