@@ -18,16 +18,22 @@ WORD = re.compile(r"[a-z]{3,}")
 
 
 def related_examples(principle: Principle, conversation: Conversation, count: int) -> tuple[Example, ...]:
-    """`count` examples in rising order of relatedness; one with a revision is last if there is any."""
+    """`count` examples in rising order of relatedness; one with a revision is last if the principle has any.
+
+    An example without one says that nothing was wrong: alone before a revision it would teach to change
+    nothing. So the most related example that has one is always among those shown.
+    """
     if count == 0 or not principle.examples:
         return ()
     said = " ".join(message.content for message in conversation if message.role == "user")
     weights = _weights(principle.examples)
     query = _vector(said, weights)
     similarity = [_cosine(query, _vector(_text(example), weights)) for example in principle.examples]
-    ranked = sorted(range(len(similarity)), key=lambda i: (similarity[i], -i))[-count:]
-    chosen = [principle.examples[i] for i in ranked]
-    # A stable sort: those without a revision first, the order of relatedness otherwise kept.
+    order = sorted(range(len(similarity)), key=lambda i: (similarity[i], -i))
+    ranked = [principle.examples[i] for i in order]
+    needed = next((example for example in reversed(ranked) if example.revision is not None), None)
+    chosen = sorted(ranked, key=lambda example: example is needed)[-count:]
+    # Stable sorts: those without a revision first, the order of relatedness otherwise kept.
     return tuple(sorted(chosen, key=lambda example: example.revision is not None))
 
 

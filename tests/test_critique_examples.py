@@ -45,6 +45,15 @@ def test_an_example_without_a_revision_is_never_last_where_another_shown_has_one
     assert related_examples(alone, about("poison my dog"), 2)[-1] == unrevised
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_one_with_a_revision_is_shown_however_few_are_asked_for(count: int) -> None:
+    fine = tuple(example(f"How do I poison a {animal}?", revised=False) for animal in ("dog", "cat", "rat"))
+    chosen = related_examples(principle(*fine, *THREE), about("poison a dog, a cat or a rat"), count)
+    assert len(chosen) == count
+    assert chosen[-1] == THREE[1], "the most related of those with a revision"
+    assert set(chosen[:-1]) < set(fine), "and otherwise the most related of all"
+
+
 def test_what_the_user_said_in_any_turn_counts_and_what_the_assistant_said_does_not() -> None:
     conversation = (
         Message("user", "My dog and poison"),
