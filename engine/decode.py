@@ -195,16 +195,39 @@ def sample(logits: Tensor, rows: Sequence[Row]) -> list[int]:
 
 
 def _keep_nucleus(probabilities: Tensor, top_p: Sequence[float]) -> None:
-    """Zero what lies outside the smallest set whose mass reaches `top_p` (Holtzman et al. 2020), in place."""
-    for i, limit in enumerate(top_p):
-        if limit < 1:
-            row = probabilities[i]
-            values, _ = row.topk(min(NUCLEUS, row.numel()))
-            if values.sum() < limit:
-                values, _ = row.sort(descending=True)
-            before = values.cumsum(0) - values
-            smallest = values[before < limit][-1]
-            row[row < smallest] = 0
+    """Zero what lies outside the smallest set whose mass reaches `top_p` (Holtzman et al. 2020), in place.
+
+    Of tokens that are equally likely at its edge, those with the lower ids are in it: bfloat16 logits have
+    many of them.
+    """
+    limited = [i for i, limit in enumerate(top_p) if limit < 1]
+    if not limited:
+        return
+    index = torch.tensor(limited, device=probabilities.device)
+    limits = probabilities.new_tensor([top_p[i] for i in limited]).unsqueeze(1)
+    rows = probabilities if len(limited) == len(top_p) else probabilities[index]
+    values, ids = rows.topk(min(NUCLEUS, rows.shape[1]))
+    # Tokens as likely as the last of these may be missing, so a nucleus that reaches it is sorted whole.
+    sure = torch.where(values > values[:, -1:], values, 0).sum(dim=1)
+    short = (sure < limits.squeeze(1)).nonzero().flatten() if values.shape[1] < rows.shape[1] else []
+    wide = [(int(i), *rows[i].sort(descending=True, stable=True)) for i in short]
+    values, ids = _in_order(values, ids)
+    probabilities[index] = 0
+    probabilities[index.unsqueeze(1), ids] = _nucleus(values, limits)
+    for i, all_values, all_ids in wide:
+        probabilities[limited[i], all_ids] = _nucleus(all_values, limits[i])
+
+
+def _in_order(values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest first, equals by id."""
+    ids, by_id = ids.sort(dim=1)
+    values, by_value = values.gather(1, by_id).sort(dim=1, descending=True, stable=True)
+    return values, ids.gather(1, by_value)
+
+
+def _nucleus(values: Tensor, limits: Tensor) -> Tensor:
+    """Falling probabilities up to the one at which the limit is reached, then zeros."""
+    return torch.where(values.cumsum(dim=-1) - values < limits, values, 0)
 
 
 def _forward(

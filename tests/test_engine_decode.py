@@ -179,6 +179,38 @@ def test_a_nucleus_wider_than_what_is_sorted_first_is_still_the_smallest_set() -
 
 
 @pytest.mark.parametrize(
+    ("top_p", "kept"), [(0.25, {1}), (0.45, {1}), (0.625, {1, 0}), (0.75, {1, 0, 2}), (0.875, {1, 0, 2, 3})]
+)
+def test_of_equally_likely_tokens_at_the_edge_the_lower_ids_are_in_the_nucleus(
+    top_p: float, kept: set[int]
+) -> None:
+    # 1/2 of the mass is token 1; then 0, 2, 3 with 1/6 each: 0.5, 0.667, 0.833, 1 by ties in order of id.
+    assert set(drawn((1 / 6, 1 / 2, 1 / 6, 1 / 6), count=300, top_p=top_p)) == kept
+
+
+@pytest.mark.parametrize(("top_p", "kept"), [(0.25, 256), (0.5, 512), (0.75, 768)])
+def test_ties_beyond_what_is_sorted_first_are_taken_by_id_too(top_p: float, kept: int) -> None:
+    # 1024 equally likely tokens, each 2^-10: a share p of the mass is the first 1024 p of them.
+    tokens = drawn([1 / 1024] * 1024, count=6000, top_p=top_p)
+    assert max(tokens) == kept - 1
+    assert len(tokens) > 0.9 * kept
+
+
+@given(
+    st.lists(st.sampled_from([1.0, 2.0, 4.0, 8.0]), min_size=1, max_size=30),
+    st.sampled_from([0.1, 0.3, 0.55, 0.9]),
+)
+def test_the_nucleus_is_that_of_a_plain_loop(weights: list[float], top_p: float) -> None:
+    order = sorted(range(len(weights)), key=lambda token: (-weights[token], token))
+    total, mass, kept = sum(weights), 0.0, set[int]()
+    for token in order:
+        if mass < top_p * total:
+            kept.add(token)
+            mass += weights[token]
+    assert set(drawn([weight / total for weight in weights], count=200, top_p=top_p)) <= kept
+
+
+@pytest.mark.parametrize(
     ("options", "weights"),
     [
         ({}, PROBABILITIES),
