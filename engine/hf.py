@@ -22,6 +22,7 @@ from engine.embedded import MODEL as EMBEDDED_MODEL
 from engine.embedded import NAME as EMBEDDED
 from engine.embedded import embedded_model
 from engine.labels import choice_from_logprobs, label_token_ids
+from engine.model_folder import content_digest
 from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
 from engine.settings import ModelSettings
 from engine.tokens import encode_prompt, render
@@ -32,9 +33,6 @@ GATHER_S = 0.01
 
 STOP_WINDOW = 24
 """Tokens at an answer's end in which a stop string is looked for."""
-
-WHOLE_FILE_LIMIT = 2 << 30
-"""Weight files up to this many bytes are hashed whole for the fingerprint, larger ones in samples."""
 
 
 @dataclass(slots=True)
@@ -250,31 +248,15 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
 def _fingerprint(
     settings: ModelSettings, source: str, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> Fingerprint:
+    """Of a folder its own name and its content, so that a model that was moved is asked nothing twice."""
     folder = Path(source)
-    revision = (
-        weights_digest(folder) if folder.is_dir() else getattr(model.config, "_commit_hash", None) or ""
-    )
+    local = folder.is_dir()
+    name = folder.resolve().name if local else settings.model
     template = json.dumps(tokenizer.chat_template, sort_keys=True)
     return Fingerprint(
-        model=f"{EMBEDDED_MODEL} (embedded)" if settings.model == EMBEDDED else settings.model,
-        revision=revision,
-        adapter=weights_digest(settings.adapter) if settings.adapter else "",
+        model=f"{EMBEDDED_MODEL} (embedded)" if settings.model == EMBEDDED else name,
+        revision=content_digest(folder) if local else getattr(model.config, "_commit_hash", None) or "",
+        adapter=content_digest(settings.adapter) if settings.adapter else "",
         dtype=str(model.dtype).removeprefix("torch."),
         chat_template=hashlib.sha256(template.encode()).hexdigest()[:16],
     )
-
-
-def weights_digest(folder: Path) -> str:
-    """SHA-256 (first 16 hex digits) over a folder's weights: whole files, or samples of very large ones."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
-            if size <= WHOLE_FILE_LIMIT:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-                continue
-            for offset in range(0, size, size // 64):
-                file.seek(offset)
-                digest.update(file.read(1 << 20))
-    return digest.hexdigest()[:16]

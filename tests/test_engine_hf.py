@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine.hf import TransformersEngine, weights_digest
+from engine.hf import TransformersEngine
+from engine.model_folder import content_digest
 from engine.protocol import CallError, Completion, Engine, EngineUnavailable, Sampling
 from engine.settings import ModelSettings
 from engine.tokens import encode_prompt, render
@@ -201,7 +203,7 @@ async def test_an_adapter_is_merged_into_the_model(
         expected = peft(torch.tensor([ids])).logits[0].log_softmax(-1)
     torch.testing.assert_close(plain_logprobs(adapted, ids), expected, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(plain_logprobs(tiny, ids), expected, atol=1e-2)
-    assert adapted.fingerprint.adapter == weights_digest(adapter) != ""
+    assert adapted.fingerprint.adapter == content_digest(adapter) != ""
     assert adapted.fingerprint.digest != tiny.fingerprint.digest
     await adapted.close()
 
@@ -221,6 +223,17 @@ def test_the_fingerprint_follows_weights_dtype_and_template(tiny_model: Path, tm
     changed = TransformersEngine(settings(tmp_path)).fingerprint
     assert changed.revision != first.revision
     assert changed.chat_template != first.chat_template
+
+
+def test_the_fingerprint_of_a_model_and_an_adapter_moves_with_their_folders(
+    tiny_model: Path, adapter: Path, tmp_path: Path
+) -> None:
+    first = TransformersEngine(settings(tiny_model, adapter=adapter)).fingerprint
+    assert first.model == tiny_model.name
+    moved, lora = tmp_path / "elsewhere" / tiny_model.name, tmp_path / "lora"
+    shutil.copytree(tiny_model, moved)
+    shutil.copytree(adapter, lora)
+    assert TransformersEngine(settings(moved, adapter=lora)).fingerprint == first
 
 
 @pytest.mark.model

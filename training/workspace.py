@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.embedded import NAME as EMBEDDED
-from engine.hf import locate, weights_digest
+from engine.hf import locate
+from engine.model_folder import content_digest
 from engine.settings import ModelSettings
 from training.data import Row
 from training.model import TrainingError
@@ -102,8 +102,8 @@ def inputs_digest(
     """SHA-256 over what decides the outcome: trained columns, base and adapter weights, settings, seed."""
     decisive: Mapping[str, object] = {
         "stage": type(settings).__name__,
-        "model": model.model_dump(mode="json", exclude=_SERVING_ONLY),
-        "weights": [_weights(model.model), weights_digest(model.adapter) if model.adapter else ""],
+        "model": model.model_dump(mode="json", exclude=_SERVING_ONLY | {"model", "adapter"}),
+        "weights": [_weights(model.model), content_digest(model.adapter) if model.adapter else ""],
         "settings": settings.model_dump(mode="json", exclude=WITHOUT_EFFECT),
         "seed": seed,
     }
@@ -115,8 +115,9 @@ def inputs_digest(
 
 
 def _weights(model: str) -> str:
+    """A folder's content, wherever it lies; of a model on the Hub its name."""
     folder = Path(locate(model))
-    return weights_digest(folder) if model == EMBEDDED or folder.is_dir() else ""
+    return content_digest(folder) if folder.is_dir() else model
 
 
 def _digest_in(inputs: Path) -> str:
