@@ -17,7 +17,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.settings import ModelSettings
 from training.load import public_name
-from training.model import TrainingError
 from training.settings import TrainerSettings
 
 VERSIONED = ("solon", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
@@ -57,22 +56,6 @@ def write_recipe(
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def push(folder: Path, repository: str) -> None:
-    """Upload a finished folder to a private repository; `TrainingError` says how to do it by hand."""
-    from huggingface_hub import HfApi
-
-    try:
-        api = HfApi()
-        api.create_repo(repository, private=True, exist_ok=True)
-        api.upload_folder(folder_path=str(folder), repo_id=repository)
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"the model is finished in {folder}, but it could not be uploaded to {repository}: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}\n"
-            f"log in and run: hf upload {repository} {folder}"
-        ) from error
 
 
 def _name_base(config: Path, base: str) -> None:

@@ -19,10 +19,11 @@ from engine.settings import ModelSettings
 from prompts.message import Conversation
 from training.card import Stage, model_card
 from training.data import reasons
+from training.hub import push
 from training.load import precision
 from training.model import Progress, Trained, TrainingError
 from training.samples import answer, write_samples
-from training.save import push, save_weights, write_json, write_recipe
+from training.save import save_weights, write_json, write_recipe
 from training.seams import REFERENCE_ADAPTER, StepsToProgress, silence
 from training.settings import TrainerSettings
 from training.tokens import TokenizedExample, TokenizedPair, TokenizedRows
