@@ -7,70 +7,44 @@ it, and full fine-tuning's a second model, or none where the reference is asked 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
+from transformers import PreTrainedTokenizerBase, Trainer
 from trl.trainer.dpo_config import DPOConfig
 
-from engine.settings import ModelSettings
-from prompts.message import Conversation
-from training.data import Row, read_preferences
-from training.load import check_settings, load_policy, load_reference, load_tokenizer
-from training.model import Progress, Trained, TrainingProgress
-from training.seams import TokenizedDPOTrainer, quiet
+from training.data import Pair, Rows, read_preferences
+from training.load import load_reference
+from training.method import Method, Prepared
+from training.model import Progress, TrainingProgress
+from training.seams import TokenizedDPOTrainer
 from training.settings import DPOSettings
-from training.stage import Job, explained, finish, trainer_arguments
-from training.tokens import tokenize_pairs
-from training.workspace import inputs_digest, open_workspace
+from training.tokens import TokenizedPair, TokenizedRows, tokenize_pairs
 
-COLUMNS = ("prompt", "chosen", "rejected")
+Tokens = TokenizedRows[TokenizedPair]
 
 
-def train_dpo(
-    rows: Sequence[Row],
-    *,
-    model: ModelSettings,
-    settings: DPOSettings,
-    out: Path,
-    seed: int,
-    card: Mapping[str, str],
-    samples: Sequence[Conversation],
-    progress: Progress | None = None,
-) -> Trained:
-    """Train on the pairs and leave a whole folder at `out`; go on from a checkpoint where one is there.
+def _tokenize(pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: DPOSettings) -> Tokens:
+    return tokenize_pairs(pairs, tokenizer, max_length=settings.max_length)
 
-    `model.adapter` is the SFT stage's adapter, if it made one: it is trained further, and what is saved is
-    one adapter over the same base.
 
-    Raises:
-        TrainingError: rows, model or settings do not allow it, or `out` is taken; before any weights load.
-    """
-    pairs = read_preferences(rows)
-    job = Job("dpo", model, settings, seed, card, samples)
-    with quiet(), explained(settings):
-        tokenizer = load_tokenizer(model)
-        check_settings(model, settings)
-        tokenized = tokenize_pairs(pairs, tokenizer, max_length=settings.max_length)
-        digest = inputs_digest(rows, columns=COLUMNS, model=model, settings=settings, seed=seed)
-        workspace = open_workspace(out, digest)
-        policy = load_policy(model, settings)
-        needs_second_model = not (settings.use_peft or settings.precompute_ref_log_probs)
-        trainer = TokenizedDPOTrainer(
-            on_reference=_counter(progress, _batches(len(tokenized.rows), settings)),
-            model=policy.model,
-            ref_model=load_reference(model, settings) if needs_second_model else None,
-            args=DPOConfig(
-                **trainer_arguments(job, workspace, rows=len(tokenized.rows)),
-                beta=settings.beta,
-                loss_type=list(settings.losses),
-                label_smoothing=settings.label_smoothing,
-                precompute_ref_log_probs=settings.precompute_ref_log_probs,
-            ),
-            train_dataset=tokenized.dataset(),
-            processing_class=tokenizer,
-            peft_config=policy.new_adapter,
-        )
-        return finish(trainer, tokenizer, job=job, workspace=workspace, rows=tokenized, progress=progress)
+def _trainer(prepared: Prepared[DPOSettings, Tokens]) -> Trainer:
+    settings = prepared.settings
+    needs_second_model = not (settings.use_peft or settings.precompute_ref_log_probs)
+    return TokenizedDPOTrainer(
+        on_reference=_counter(prepared.progress, _batches(len(prepared.tokens.rows), settings)),
+        model=prepared.policy.model,
+        ref_model=load_reference(prepared.model, settings) if needs_second_model else None,
+        args=DPOConfig(
+            **prepared.arguments,
+            beta=settings.beta,
+            loss_type=list(settings.losses),
+            label_smoothing=settings.label_smoothing,
+            precompute_ref_log_probs=settings.precompute_ref_log_probs,
+        ),
+        train_dataset=prepared.tokens.dataset(),
+        processing_class=prepared.tokenizer,
+        peft_config=prepared.policy.new_adapter,
+    )
 
 
 def _batches(rows: int, settings: DPOSettings) -> int:
@@ -88,3 +62,12 @@ def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
             progress(TrainingProgress("reference", done, total, time.monotonic() - started))
 
     return count
+
+
+train_dpo = Method(
+    "dpo",
+    columns=("prompt", "chosen", "rejected"),
+    read=read_preferences,
+    tokenize=_tokenize,
+    trainer=_trainer,
+)

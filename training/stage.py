@@ -1,6 +1,6 @@
-"""What SFT and DPO share: the trainer's arguments, the run with its checkpoints, and the outputs.
+"""What every method of training shares: the trainer's arguments, the run with its checkpoints, the outputs.
 
-`sft.py` and `dpo.py` read their rows and build a TRL trainer; `finish` trains it and leaves a whole folder.
+`training.method` builds a TRL trainer from rows; `finish` trains it and leaves a whole folder.
 """
 
 import contextlib

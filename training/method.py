@@ -1,0 +1,88 @@
+"""A way to train: what one method says of itself, and the one face that all of them have.
+
+`sft.py` and `dpo.py` are each a `Method`: rows that they read, tokens that they make of them, a TRL trainer.
+Calling it does the rest in the same order everywhere: everything is checked before any weights load.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from transformers import PreTrainedTokenizerBase, Trainer
+
+from engine.settings import ModelSettings
+from prompts.message import Conversation
+from training.card import Stage
+from training.data import Row
+from training.load import Policy, check_settings, load_policy, load_tokenizer
+from training.model import Progress, Trained
+from training.seams import quiet
+from training.settings import TrainerSettings
+from training.stage import Job, Tokens, explained, finish, trainer_arguments
+from training.workspace import inputs_digest, open_workspace
+
+Settings = TypeVar("Settings", bound=TrainerSettings)
+Read = TypeVar("Read")
+Tokenized = TypeVar("Tokenized", bound=Tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared(Generic[Settings, Tokenized]):
+    """What a trainer is built from. `arguments` are those of TRL's configuration that all methods share."""
+
+    model: ModelSettings
+    settings: Settings
+    policy: Policy
+    tokenizer: PreTrainedTokenizerBase
+    tokens: Tokenized
+    arguments: Mapping[str, Any]
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Settings, Read, Tokenized]):
+    """One method of training.
+
+    `columns` of the data set decide the outcome; `read` checks the rows, `tokenize` makes token ids of them,
+    and `trainer` builds what is then trained and saved.
+    """
+
+    stage: Stage
+    columns: tuple[str, ...]
+    read: Callable[[Sequence[Row]], Read]
+    tokenize: Callable[[Read, PreTrainedTokenizerBase, Settings], Tokenized]
+    trainer: Callable[[Prepared[Settings, Tokenized]], Trainer]
+
+    def __call__(
+        self,
+        rows: Sequence[Row],
+        *,
+        model: ModelSettings,
+        settings: Settings,
+        out: Path,
+        seed: int,
+        card: Mapping[str, str],
+        samples: Sequence[Conversation],
+        progress: Progress | None = None,
+    ) -> Trained:
+        """Train on the rows and leave a whole folder at `out`; go on from a checkpoint where one is there.
+
+        A `model.adapter` is trained further, and what is saved is one adapter over the same base.
+
+        Raises:
+            TrainingError: rows, model or settings do not allow it, or `out` is taken; before any weights
+                load.
+        """
+        read = self.read(rows)
+        job = Job(self.stage, model, settings, seed, card, samples)
+        with quiet(), explained(settings):
+            tokenizer = load_tokenizer(model)
+            check_settings(model, settings)
+            tokens = self.tokenize(read, tokenizer, settings)
+            digest = inputs_digest(rows, columns=self.columns, model=model, settings=settings, seed=seed)
+            workspace = open_workspace(out, digest)
+            arguments = trainer_arguments(job, workspace, rows=len(tokens.rows))
+            policy = load_policy(model, settings)
+            trainer = self.trainer(Prepared(model, settings, policy, tokenizer, tokens, arguments, progress))
+            return finish(trainer, tokenizer, job=job, workspace=workspace, rows=tokens, progress=progress)
