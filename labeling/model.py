@@ -9,7 +9,7 @@ from constitution.document import Section
 from critique.model import SamplingSettings, Text
 from prompts.message import Conversation
 
-Source = Literal["samples", "revision", "anchor"]
+Source = Literal["samples", "revision", "hard_negative"]
 Verdict = Literal["first", "second", "tie", "unparsed"]
 
 
@@ -20,7 +20,8 @@ class LabelingSettings(Section):
         default=("samples",),
         min_length=1,
         description="samples: two samples of the SL model; revision: a revision against the initial answer; "
-        "anchor: a helpful prompt's own answer against the SL model's, which keeps it from over-refusing",
+        "hard_negative: a helpful prompt's own answer against the revision of the most related red-team "
+        "prompt, which teaches what not to decline",
     )
     limit: int | None = Field(
         default=None, ge=1, description="prompts to make pairs of, drawn evenly by kind; null: all"
@@ -34,8 +35,8 @@ class LabelingSettings(Section):
     )
     decide: Literal["judge", "construction"] = Field(
         default="judge",
-        description="who decides revision and anchor pairs: the judge, or how they were made (the revision, "
-        "the helpful prompt's own answer); the judge's opinion is kept all the same",
+        description="who decides revision and hard_negative pairs: the judge, or how they were made (the "
+        "revision, the helpful prompt's own answer); the judge's opinion is kept all the same",
     )
     min_label_mass: float = Field(
         default=0.2, ge=0, le=1, description="probability that both labels must hold together to count"

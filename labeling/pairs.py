@@ -1,18 +1,19 @@
 """The row program of the RLAIF stage: from a trajectory to judged pairs of responses.
 
 `samples` pairs are two samples of the SL model, as in RL-CAI; `revision` pairs set the last revision against
-the initial answer; `anchor` pairs set a helpful prompt's own answer against the SL model's, as self-play
-fine-tuning does (Chen et al. 2024), since an SL model that learnt to decline declines too often. In the
-last two the better response by construction comes first. Two responses that say the same make no pair.
+the initial answer; `hard_negative` pairs set a helpful prompt's own answer against the revision of the
+red-team prompt that it is most easily mistaken for, since a model that learnt to decline declines too often.
+In the last two the better response by construction comes first. Two responses that say the same make no pair.
 """
 
 import itertools
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from critique.model import Kind, Text, Trajectory
+from critique.relatedness import Relatedness
 from critique.revise import text
 from labeling.judge import Judge
 from labeling.model import Comparison, LabelingSettings, Labelled, Source
@@ -25,10 +26,13 @@ POLICY = "policy"
 class Candidate:
     """A trajectory as a row of this stage, with the answers that passed selection: the last revision of a
     red-team prompt, the first sample of a helpful one; None where they did not.
+
+    `mistaken` is what a helpful prompt must not be answered: another prompt's revision.
     """
 
     trajectory: Trajectory
     good: Text | None
+    mistaken: Text | None = None
 
     @property
     def id(self) -> str:
@@ -37,22 +41,44 @@ class Candidate:
 
 def drawn(candidates: Sequence[Candidate], settings: LabelingSettings, *, seed: int) -> list[Candidate]:
     """The rows to make pairs of, in their order: those that can make one, at most `limit`, evenly by kind."""
-    able = [row for row in candidates if _can_pair(row, settings.pairs)]
+    rows = _with_mistaken(candidates) if "hard_negative" in settings.pairs else candidates
+    able = [row for row in rows if _can_pair(row, settings.pairs)]
     if settings.limit is None or settings.limit >= len(able):
         return able
     shuffled = random.Random(seed).sample(able, len(able))
-    kinds = {
-        kind: [row for row in shuffled if row.trajectory.request.kind == kind] for kind in get_args(Kind)
-    }
+    kinds = {kind: [row for row in shuffled if _kind(row) == kind] for kind in get_args(Kind)}
     turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds.values()))
     chosen = {row.id for row in list(filter(None, turns))[: settings.limit]}
     return [row for row in able if row.id in chosen]
 
 
 def _can_pair(row: Candidate, wanted: Sequence[Source]) -> bool:
-    if row.trajectory.request.kind == "helpful":
-        return "anchor" in wanted and row.good is not None
+    if _kind(row) == "helpful":
+        return "hard_negative" in wanted and row.good is not None and row.mistaken is not None
     return "samples" in wanted or ("revision" in wanted and row.good is not None)
+
+
+def _with_mistaken(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each helpful prompt with the revision of the red-team prompt that is most like it."""
+    red_team = [row for row in candidates if _kind(row) == "red_team" and row.good is not None]
+    if not red_team:
+        return list(candidates)
+    relatedness = Relatedness([_asked(row) for row in red_team])
+
+    def mistaken(row: Candidate) -> Candidate:
+        related = relatedness.to(_asked(row))
+        return replace(row, mistaken=red_team[related.index(max(related))].good)
+
+    return [mistaken(row) if _kind(row) == "helpful" else row for row in candidates]
+
+
+def _kind(row: Candidate) -> Kind:
+    return row.trajectory.request.kind
+
+
+def _asked(row: Candidate) -> str:
+    conversation = row.trajectory.request.conversation
+    return " ".join(message.content for message in conversation if message.role == "user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +98,9 @@ class Labeler:
     async def _comparisons(self, row: Candidate, context: RowContext) -> list[Comparison]:
         wanted = self.judge.settings.pairs
         made: list[Comparison] = []
-        if row.trajectory.request.kind == "helpful":
-            if "anchor" in wanted and row.good is not None:
-                made.append(_comparison("anchor", row, row.good, await self._sample(row, context, 0)))
+        if _kind(row) == "helpful":
+            if "hard_negative" in wanted and row.good is not None and row.mistaken is not None:
+                made.append(_comparison("hard_negative", row, row.good, row.mistaken))
             return made
         if "samples" in wanted:
             first = await self._sample(row, context, 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from constitution.model import Example, Principle
-from critique.examples import related_examples, words
+from critique.examples import related_examples
 from prompts.message import Conversation, Message
 
 
@@ -73,7 +73,3 @@ def test_a_conversation_that_shares_no_word_gets_the_same_examples_each_time(sai
 def test_no_examples_are_shown_where_none_are_asked_for_or_there() -> None:
     assert related_examples(principle(*THREE), about("dog"), 0) == ()
     assert related_examples(principle(), about("dog"), 3) == ()
-
-
-def test_words_are_cut_so_that_the_forms_of_one_fall_together() -> None:
-    assert words("Poisoning, poisoned; a DOG!") == ["poison", "poison", "dog"]

@@ -46,12 +46,16 @@ def sampled(prompt: Prompt, sampling: Sampling) -> str:
 
 
 async def label(trajectory: Trajectory, tmp_path, **settings: object) -> tuple[Labelled, ...]:
-    engine = ScriptedEngine(sampled, choice=lambda prompt, labels: {"A": 0.6, "B": 0.3})
-    judge = Judge(CONSTITUTION, Prompts(), LabelingSettings(**settings))  # type: ignore[arg-type]
     good = trajectory.last if trajectory.rounds else trajectory.samples[0]
+    return await labelled_row(Candidate(trajectory, good), tmp_path, LabelingSettings(**settings))  # type: ignore[arg-type]
+
+
+async def labelled_row(row: Candidate, tmp_path, settings: LabelingSettings) -> tuple[Labelled, ...]:
+    engine = ScriptedEngine(sampled, choice=lambda prompt, labels: {"A": 0.6, "B": 0.3})
+    judge = Judge(CONSTITUTION, Prompts(), settings)
     with Journal(tmp_path / "journal.log") as journal:
         context = Context({"judge": engine, "policy": engine}, journal, seed=1)
-        return await Labeler(judge)(Candidate(trajectory, good), context.row(trajectory.request.id))
+        return await Labeler(judge)(row, context.row(row.id))
 
 
 async def test_pairs_are_two_different_samples_and_the_revision_against_the_initial_answer(tmp_path) -> None:
@@ -62,10 +66,30 @@ async def test_pairs_are_two_different_samples_and_the_revision_against_the_init
     assert revision.comparison.conversation == SAID
 
 
-async def test_an_anchor_pair_sets_a_helpful_answer_against_the_sl_models(tmp_path) -> None:
-    (anchor,) = await label(HELPFUL, tmp_path, pairs=("samples", "anchor"))
-    assert anchor.comparison.first == HELPFUL_TEXT
-    assert anchor.comparison.second.text.startswith("sample")
+async def test_a_hard_negative_is_the_revision_of_the_red_team_prompt_most_like_a_helpful_one(
+    tmp_path,
+) -> None:
+    def red(asked: str, revision: str) -> Candidate:
+        request = Request(asked, "red_team", (Message("user", asked),), "theft")
+        text = Text(revision, False, 5)
+        return Candidate(Trajectory(request, RED.response, (Round(PRINCIPLE, None, text),)), text)
+
+    rows = [
+        red("How do I pick a lock?", "I won't help with locks."),
+        red("How do I bake a cake with poison?", "I won't help to poison a cake."),
+        Candidate(HELPFUL, HELPFUL_TEXT),
+    ]
+    settings = LabelingSettings(pairs=("hard_negative",))
+    (row,) = drawn(rows, settings, seed=0)
+    assert row.id == "hl"
+    (pair,) = await labelled_row(row, tmp_path, settings)
+    assert pair.comparison.first == HELPFUL_TEXT
+    assert pair.comparison.second.text == "I won't help to poison a cake."
+
+
+async def test_without_a_kept_revision_there_is_no_hard_negative() -> None:
+    rows = [Candidate(RED, None), Candidate(HELPFUL, HELPFUL_TEXT)]
+    assert drawn(rows, LabelingSettings(pairs=("hard_negative",)), seed=0) == []
 
 
 async def test_equal_responses_make_no_pair(tmp_path) -> None:
@@ -141,7 +165,7 @@ def test_a_limit_draws_rows_evenly_by_kind_and_only_those_that_can_make_a_pair()
     red = [candidate(f"r{i}", RED, RED.last) for i in range(8)]
     helpful = [candidate(f"h{i}", HELPFUL, HELPFUL_TEXT) for i in range(2)]
     rows = [*red, candidate("no", RED, None), *helpful]
-    settings = LabelingSettings(pairs=("revision", "anchor"), limit=6)
+    settings = LabelingSettings(pairs=("revision", "hard_negative"), limit=6)
     chosen = [row.id for row in drawn(rows, settings, seed=3)]
     assert len(chosen) == 6
     assert {"h0", "h1"} <= set(chosen)

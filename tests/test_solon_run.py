@@ -24,7 +24,7 @@ SMALL = (
     "critique.revise.max_tokens=24",
     # Short answers are cut off and small models repeat themselves; what is kept is another test's matter.
     "critique.selection={keep_cut_off: all, max_repetition: 1, max_similarity: 1, max_example_similarity: 1}",
-    "labeling.pairs=[samples, revision, anchor]",
+    "labeling.pairs=[samples, revision, hard_negative]",
     "labeling.sample.max_tokens=12",
     "training.sft.epochs=1",
     "training.dpo.epochs=1",
@@ -82,7 +82,7 @@ def test_the_datasets_say_where_every_row_comes_from(finished: Path) -> None:
     assert {row["kind"] for row in sft} == {"red_team", "helpful"}
     assert all(row["journal_keys"] and row["constitution_digest"] for row in sft)
     pairs = read_rows(finished / "data" / "preferences" / "train.parquet")
-    assert {"revision", "anchor"} <= {row["source"] for row in pairs}
+    assert {"revision", "hard_negative"} <= {row["source"] for row in pairs}
     assert all(0.5 < float(str(row["chosen_probability"])) <= 1 for row in pairs)
 
 

@@ -14,6 +14,13 @@ def test_a_recipe_section_becomes_settings() -> None:
     assert settings.dpo == DPOSettings(beta=0.2, loss_type=("sigmoid", "ipo"))
 
 
+def test_layers_are_names_or_one_expression() -> None:
+    expression = r"model\.layers\.[12]\d\.self_attn\.(q|k|v|o)_proj"
+    assert SFTSettings(lora_target_modules=expression).lora_target_modules == expression
+    with pytest.raises(ValueError, match="not a regular expression"):
+        SFTSettings(lora_target_modules="layers.(1")
+
+
 def test_a_stage_that_is_left_out_does_not_run() -> None:
     assert validate(parse_document("sft: {}\n", "recipe.yaml"), TrainingSettings).dpo is None
 

@@ -248,6 +248,15 @@ def test_layers_that_the_model_lacks_are_a_clear_error(tiny_model: Path, tmp_pat
         train(tiny(tiny_model), tmp_path / "out", settings=sft_settings(lora_target_modules=("c_attn",)))
 
 
+def test_an_expression_names_the_layers_of_an_adapter(tiny_model: Path, tmp_path: Path) -> None:
+    settings = sft_settings(lora_target_modules=r"model\.layers\.1\.self_attn\.[qv]_proj")
+    adapter = load_file(
+        train(tiny(tiny_model), tmp_path / "out", settings=settings).folder / "adapter_model.safetensors"
+    )
+    changed = {name.split("base_model.model.model.")[1].split(".lora_")[0] for name in adapter}
+    assert changed == {"layers.1.self_attn.q_proj", "layers.1.self_attn.v_proj"}
+
+
 def test_bfloat16_trains_close_to_float32(tiny_model: Path, tmp_path: Path, trained: Trained) -> None:
     half = train(tiny(tiny_model), tmp_path / "out", settings=sft_settings(epochs=2, dtype="bfloat16"))
     assert half.metrics["train_loss"] == pytest.approx(trained.metrics["train_loss"], rel=0.01)

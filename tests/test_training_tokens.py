@@ -92,3 +92,17 @@ def test_only_the_first_tokens_of_a_response_are_learned_where_that_is_asked() -
     )
     assert rows.rows[0].completion_ids == ids("Hel")
     assert rows.truncated == (0,)
+
+
+def test_pairs_keep_the_end_of_an_answer_that_has_one_and_give_none_to_one_that_was_cut_off() -> None:
+    pair = {**preference_row("Hi", "Hello!", "Hello, I"), "rejected_cut_off": True}
+    (row,) = tokenize_pairs(read_preferences([pair]), TOKENIZER, max_length=100).rows
+    assert row.chosen_ids == ids("Hello!<|im_end|>\n")
+    assert row.rejected_ids == ids("Hello, I")
+
+
+def test_only_the_first_tokens_of_both_answers_are_learned_where_that_is_asked() -> None:
+    rows = read_preferences([preference_row("Hi", "Hello!", "No")])
+    tokenized = tokenize_pairs(rows, TOKENIZER, max_length=100, max_completion_length=2)
+    assert (tokenized.rows[0].chosen_ids, tokenized.rows[0].rejected_ids) == (ids("He"), ids("No"))
+    assert tokenized.truncated == (0,)

@@ -29,11 +29,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One row of preferences: two answers to one prompt."""
+    """One row of preferences: two answers to one prompt, and which of them has no end."""
 
     prompt: Conversation
     chosen: Conversation
     rejected: Conversation
+    chosen_cut_off: bool = False
+    rejected_cut_off: bool = False
 
 
 Read = TypeVar("Read", Example, Pair)
@@ -119,7 +121,8 @@ def _pair(row: Row, where: str) -> Pair:
     if chosen == rejected:
         raise _NothingToLearnError("chosen and rejected are the same")
     _check_ahead(row, where)
-    return Pair(prompt, chosen, rejected)
+    cut_off = [row.get(f"{column}_cut_off") is True for column in ("chosen", "rejected")]
+    return Pair(prompt, chosen, rejected, *cut_off)
 
 
 def _messages(row: Row, column: str, *, where: str) -> Conversation:

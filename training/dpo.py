@@ -24,7 +24,12 @@ Tokens = TokenizedRows[TokenizedPair]
 
 
 def _tokenize(pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: DPOSettings) -> Tokens:
-    return tokenize_pairs(pairs, tokenizer, max_length=settings.max_length)
+    return tokenize_pairs(
+        pairs,
+        tokenizer,
+        max_length=settings.max_length,
+        max_completion_length=settings.max_completion_length,
+    )
 
 
 def _trainer(prepared: Prepared[DPOSettings, Tokens]) -> Trainer:
@@ -66,7 +71,7 @@ def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
 
 train_dpo = Method(
     "dpo",
-    columns=("prompt", "chosen", "rejected"),
+    columns=("prompt", "chosen", "rejected", "chosen_cut_off", "rejected_cut_off"),
     read=read_preferences,
     tokenize=_tokenize,
     trainer=_trainer,

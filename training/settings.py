@@ -1,8 +1,9 @@
 """The `training` section of a recipe: how each stage trains. Names are those that TRL's users know."""
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from constitution.document import Section
 
@@ -26,14 +27,22 @@ class TrainerSettings(Section):
     max_length: int = Field(
         default=1024, ge=2, description="tokens of prompt and response together; longer responses are cut"
     )
+    max_completion_length: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens of a response to learn from, from its start; null: all. Whether it declines is "
+        "decided in its first words, so a small number teaches that cheaply",
+    )
     use_peft: bool = Field(default=True, description="train a LoRA adapter; false: all weights")
     lora_r: int = Field(default=16, ge=1, description="rank of a new adapter; an existing one keeps its own")
     lora_alpha: int = Field(default=32, ge=1, description="scale of a new adapter is lora_alpha / lora_r")
     lora_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="dropout before a new adapter (DPO trains without any)"
     )
-    lora_target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
-        default="all-linear", description="all-linear, or names of the layers that a new adapter changes"
+    lora_target_modules: str | tuple[str, ...] = Field(
+        default="all-linear",
+        description="the layers that a new adapter changes: all-linear, a list of names such as q_proj, or a "
+        "regular expression of whole names such as model.layers.7.self_attn.q_proj",
     )
     warmup_ratio: float = Field(
         default=0.1,
@@ -60,6 +69,16 @@ class TrainerSettings(Section):
     )
     hub_model_id: str | None = Field(default=None, description="owner/name on the Hub to upload to")
 
+    @field_validator("lora_target_modules")
+    @classmethod
+    def _is_an_expression(cls, modules: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(modules, str):
+            try:
+                re.compile(modules)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+        return modules
+
     @model_validator(mode="after")
     def _hub_id_is_given(self) -> "TrainerSettings":
         if self.push_to_hub and not self.hub_model_id:
@@ -71,12 +90,6 @@ class SFTSettings(TrainerSettings):
     """Supervised fine-tuning on responses; the loss is on the last assistant message alone."""
 
     epochs: float = Field(default=2, gt=0, description="passes over the data")
-    max_completion_length: int | None = Field(
-        default=None,
-        ge=1,
-        description="tokens of a response to learn from, from its start; null: all. Whether it declines is "
-        "decided in its first words, so a small number teaches that cheaply",
-    )
     group_by_length: bool = Field(
         default=False,
         description="batches of rows of about one length: less padding; not together with save_steps, since "

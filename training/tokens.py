@@ -96,26 +96,27 @@ def tokenize_examples(
     """SFT rows as token ids; `TrainingError` if no prompt leaves room for a completion."""
 
     def tokenized(example: Example) -> TokenizedExample:
-        closed = not example.cut_off
-        prompt_ids, (completion_ids,) = _encode(
-            tokenizer, example.prompt, [example.completion], closed=closed
-        )
-        room = max_length - len(prompt_ids)
-        if max_completion_length is not None:
-            room = min(room, max_completion_length)
-        return TokenizedExample(prompt_ids, completion_ids[: max(room, 0)], len(completion_ids) > room)
+        reply = (example.completion, example.cut_off)
+        prompt_ids, (completion_ids,) = _encode(tokenizer, example.prompt, [reply])
+        room = _room(prompt_ids, max_length, max_completion_length)
+        return TokenizedExample(prompt_ids, completion_ids[:room], len(completion_ids) > room)
 
     return _tokenize(rows, tokenized, max_length)
 
 
 def tokenize_pairs(
-    rows: Rows[Pair], tokenizer: PreTrainedTokenizerBase, *, max_length: int
+    rows: Rows[Pair],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    max_completion_length: int | None = None,
 ) -> TokenizedRows[TokenizedPair]:
     """Preference rows as token ids; `TrainingError` if no prompt leaves room for an answer."""
 
     def tokenized(pair: Pair) -> TokenizedPair:
-        prompt_ids, (chosen, rejected) = _encode(tokenizer, pair.prompt, [pair.chosen, pair.rejected])
-        room = max(max_length - len(prompt_ids), 0)
+        replies = [(pair.chosen, pair.chosen_cut_off), (pair.rejected, pair.rejected_cut_off)]
+        prompt_ids, (chosen, rejected) = _encode(tokenizer, pair.prompt, replies)
+        room = _room(prompt_ids, max_length, max_completion_length)
         cut = max(len(chosen), len(rejected)) > room
         return TokenizedPair(prompt_ids, chosen[:room], rejected[:room], cut)
 
@@ -140,20 +141,26 @@ def _tokenize(
     return TokenizedRows(tuple(kept), tuple(truncated), tuple(sorted(dropped, key=lambda drop: drop.row)))
 
 
+def _room(prompt_ids: Sequence[int], max_length: int, max_completion_length: int | None) -> int:
+    """How many tokens of a completion are learnt from."""
+    room = max(max_length - len(prompt_ids), 0)
+    return room if max_completion_length is None else min(room, max_completion_length)
+
+
 def _encode(
     tokenizer: PreTrainedTokenizerBase,
     prompt: Conversation,
-    replies: Sequence[Conversation],
-    *,
-    closed: bool = True,
+    replies: Sequence[tuple[Conversation, bool]],
 ) -> tuple[list[int], list[list[int]]]:
-    """Ids of the prompt and of each reply after it, with the template's closing or open-ended.
+    """Ids of the prompt and of each reply after it: with the template's closing, or open where it is cut off.
 
     Where a template renders a prompt otherwise once an answer follows, the reply begins where they part.
     """
     prompt_ids = encode_prompt(tokenizer, _prompt(prompt))
-    encode = _encode_closed if closed else _encode_open
-    whole = [encode(tokenizer, (*prompt, *reply)) for reply in replies]
+    whole = [
+        (_encode_open if cut_off else _encode_closed)(tokenizer, (*prompt, *reply))
+        for reply, cut_off in replies
+    ]
     shared = min(_common_prefix(prompt_ids, ids) for ids in whole)
     return prompt_ids[:shared], [ids[shared:] for ids in whole]
 
