@@ -146,7 +146,8 @@ def load(rows: int) -> tuple[Ours, Plain]:
     folder = embedded_model()
     engine = TransformersEngine(ModelSettings(max_batch_size=rows, max_batch_tokens=rows * 1100))
     engine.end_ids = frozenset()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=engine.model.dtype).to(engine.device).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=engine.model.dtype)
+    cast("torch.nn.Module", model).to(engine.device)
     model.generation_config.eos_token_id = None
     tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(folder))
     return Ours(engine), Plain(model, tokenizer, rows)

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from engine.protocol import EngineUnavailable
 
@@ -134,9 +135,10 @@ def _conversion(gguf: Path, target: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def only_our_bar() -> Iterator[None]:
     """No bars of `transformers` meanwhile. Its GGUF reader draws with tqdm itself and asks no setting."""
-    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers import modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
+    reader: Any = modeling_gguf_pytorch_utils  # `tqdm` is a name that it imports, not one that it offers
     shown, tqdm = logging.is_progress_bar_enabled(), reader.tqdm
     logging.disable_progress_bar()
     reader.tqdm = functools.partial(tqdm, disable=True)
