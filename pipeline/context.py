@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import cast
 
 from engine.protocol import Choice, Completion, Engine, Sampling
-from pipeline.journal import Journal
+from pipeline.journal import KEY_DIGITS, Journal
 from prompts.message import Prompt, as_dicts
 
 SCHEMA = 1
@@ -94,7 +94,7 @@ class RowContext:
         asked = {"text": prompt.text} if prompt.text is not None else {"messages": as_dicts(prompt.messages)}
         whole = {"schema": SCHEMA, "engine": asdict(engine), "stop": prompt.stop, **asked, **request}
         text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:40]
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
     def _stored(self, key: str) -> dict[str, object] | None:
         self.keys.append(key)
