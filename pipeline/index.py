@@ -64,5 +64,5 @@ def _head(digest: bytes) -> int:
 
 def _as_array(numbers: np.ndarray) -> "array[int]":
     made = array("Q")
-    made.frombytes(memoryview(numbers).cast("B"))
+    made.frombytes(numbers.tobytes())
     return made

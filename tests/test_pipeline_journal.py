@@ -282,4 +282,3 @@ def test_one_record_is_synced_soon_although_no_other_follows(tmp_path: Path) -> 
                 break
             time.sleep(0.05)
         assert journal.unsynced == 0
-
