@@ -73,7 +73,7 @@ async def test_equal_responses_make_no_pair(tmp_path) -> None:
 async def test_ties_are_counted_and_never_kept(tmp_path) -> None:
     labelled = await label(RED, tmp_path, pairs=("revision",))  # the judge says A in both orders
     exported = preference_dataset(labelled, LabelingSettings(), PROVENANCE)
-    assert exported.rows == []
+    assert list(exported.rows) == []
     assert exported.counts == {"revision: tie": 1}
 
 
@@ -106,7 +106,7 @@ def test_a_dataset_folder_loads_with_datasets_and_its_card_counts_what_was_left_
     cut = Trajectory(RED.request, RED.response, (Round(PRINCIPLE, None, Text("I can", True, 2)),))
     chosen = [(t, select(t, CONSTITUTION, SelectionSettings())) for t in (RED, cut)]
     write_dataset(tmp_path / "sft", sft_dataset(chosen, PROVENANCE), title="A title", facts={"judge": "x"})
-    rows = load_dataset("parquet", data_files=str(tmp_path / "sft" / "train.parquet"), split="train")
+    rows = load_dataset(str(tmp_path / "sft"), split="train")
     assert rows[0]["messages"][-1]["content"].startswith("I can't")
     card = (tmp_path / "sft" / "README.md").read_text()
     assert "red_team: cut_off: 1" in card

@@ -220,7 +220,7 @@ async def test_a_stop_keeps_the_answers_in_flight_and_begins_nothing(tmp_path: P
 
     with Journal(tmp_path / "journal") as journal:
         context = Context({"judge": engine}, journal, 0, in_flight={"judge": 3}, stop=engine.stop)
-        with pytest.raises(StoppedError):
+        with pytest.raises(StoppedError):  # noqa: PT012
             async for outcome in run_rows(program, ITEMS, context, open_rows=4):
                 seen.append(outcome.record)  # noqa: PERF401
         assert len(journal) == len(engine.calls) == 9
