@@ -6,7 +6,7 @@ soft label. They load with `datasets.load_dataset(FOLDER)` and go straight into 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypedDict, TypeVar
@@ -207,15 +207,17 @@ def _preference(
 
 
 def write_dataset(
-    folder: Path, exported: Exported[ExportedRow], *, title: str, facts: Mapping[str, str]
+    folder: Path, exported: Exported[ExportedRow], *, title: str, facts: Callable[[], Mapping[str, str]]
 ) -> Path:
     """Shards `train-*.parquet` and the card `README.md` in the folder, which is returned.
+
+    `facts` is asked once all rows are written, so that it may say what was counted on the way.
 
     Raises:
         StoreError: nothing was kept, or a file cannot be written.
     """
     kept = write_records(folder, exported.rows, exported.kind, stem="train").records
-    card = _card(title, exported.counts, facts, kept=kept)
+    card = _card(title, exported.counts, facts(), kept=kept)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return folder
 

@@ -33,7 +33,7 @@ class Tally:
     """What was asked so far, for progress and for the report.
 
     Tokens are those of the answers that were asked for; `cached_tokens` are the prompt tokens that the engine
-    took from its cache, None where no engine says so.
+    took from its cache, None where no engine says so. The `found` ones are those of answers that were there.
     """
 
     asked: int = 0
@@ -41,6 +41,14 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int | None = None
+    found_prompt_tokens: int = 0
+    found_completion_tokens: int = 0
+
+    def find(self, answer: Mapping[str, object]) -> None:
+        """One more answer that was there already, as it is stored."""
+        self.found += 1
+        self.found_prompt_tokens += _number(answer, "prompt_tokens") or 0
+        self.found_completion_tokens += _number(answer, "completion_tokens") or 0
 
     def count(self, answer: Mapping[str, object]) -> None:
         """One more answer that was asked for, as it is stored."""
@@ -160,7 +168,7 @@ class RowContext:
         self.keys.append(key)
         stored = self.shared.journal.get(key)
         if stored is not None:
-            self.shared.tally.found += 1
+            self.shared.tally.find(stored)
             return stored
         return await self.shared.answer(key, lambda: self._in_turn(role, ask))
 

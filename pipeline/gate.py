@@ -19,7 +19,7 @@ class StoppedError(Exception):
 
 @dataclass(slots=True)
 class Stop:
-    """A request to stop, made once; it may be made before anything has begun. Not for other threads."""
+    """A request to stop, made once, in the event loop's thread: from a signal handler, or before it runs."""
 
     asked: bool = False
     _listeners: list[Callable[[], None]] = field(default_factory=list, repr=False)
@@ -78,9 +78,8 @@ class Gate:
         self._free += 1
 
     def shut(self) -> None:
-        """Let nobody in any more, those who wait neither."""
+        """Let nobody in any more, those who wait neither. May come between any two steps of the others."""
         self._shut = True
         for _, _, turn in self._waiting:
             if not turn.done():
                 turn.set_exception(StoppedError("stopped before this call was made"))
-        self._waiting.clear()

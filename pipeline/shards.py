@@ -124,6 +124,11 @@ class Shards(Generic[Record]):
     def has_records(self) -> bool:
         return bool(self._held or self._records or self.manifest.records)
 
+    @property
+    def first_failure(self) -> dict[str, str] | None:
+        """The first row that failed, with its reason."""
+        return next(failures(self.folder), next(iter(self._failures), None))
+
     def restart(self) -> None:
         """Forget what is there."""
         self.close()

@@ -26,7 +26,7 @@ KINDS: Mapping[str, Kind] = {
 Requests = Mapping[str, list[Request]]
 
 
-def problems(loaded: LoadedRecipe, out: Path) -> list[str]:
+def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -> list[str]:
     """Why the run cannot start in the folder `out`; empty where it can. Loads no model, writes nothing."""
     found = [
         *_constitution_problems(loaded),
@@ -36,7 +36,7 @@ def problems(loaded: LoadedRecipe, out: Path) -> list[str]:
         *_model_problems(loaded),
     ]
     # The folder is compared by what the files hold: worth doing only where all of them can be read.
-    return found or [text for text in (objection_to(out, loaded),) if text]
+    return found or [text for text in (objection_to(out, loaded, accept_changes=accept_changes),) if text]
 
 
 def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:

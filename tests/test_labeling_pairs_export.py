@@ -105,7 +105,9 @@ def test_a_dataset_folder_loads_with_datasets_and_its_card_counts_what_was_left_
 
     cut = Trajectory(RED.request, RED.response, (Round(PRINCIPLE, None, Text("I can", True, 2)),))
     chosen = [(t, select(t, CONSTITUTION, SelectionSettings())) for t in (RED, cut)]
-    write_dataset(tmp_path / "sft", sft_dataset(chosen, PROVENANCE), title="A title", facts={"judge": "x"})
+    write_dataset(
+        tmp_path / "sft", sft_dataset(chosen, PROVENANCE), title="A title", facts=lambda: {"judge": "x"}
+    )
     rows = load_dataset(str(tmp_path / "sft"), split="train")
     assert rows[0]["messages"][-1]["content"].startswith("I can't")
     card = (tmp_path / "sft" / "README.md").read_text()
@@ -115,7 +117,7 @@ def test_a_dataset_folder_loads_with_datasets_and_its_card_counts_what_was_left_
 
 def test_an_empty_dataset_is_an_error_and_leaves_no_file(tmp_path) -> None:
     with pytest.raises(StoreError, match="nothing to write"):
-        write_dataset(tmp_path / "sft", sft_dataset([], PROVENANCE), title="t", facts={})
+        write_dataset(tmp_path / "sft", sft_dataset([], PROVENANCE), title="t", facts=dict)
     assert not list(tmp_path.rglob("*.parquet"))
 
 
