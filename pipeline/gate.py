@@ -22,7 +22,7 @@ class Stop:
     """A request to stop, made once, in the event loop's thread: from a signal handler, or before it runs."""
 
     asked: bool = False
-    _listeners: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    _listeners: list[Callable[[], object]] = field(default_factory=list, repr=False)
 
     def ask(self) -> None:
         """Begin nothing new from now on."""
@@ -30,7 +30,7 @@ class Stop:
         for listener in self._listeners:
             listener()
 
-    def then(self, listener: Callable[[], None]) -> None:
+    def then(self, listener: Callable[[], object]) -> None:
         """Call it when a stop is asked for, or at once where it was."""
         self._listeners.append(listener)
         if self.asked:

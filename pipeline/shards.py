@@ -103,7 +103,7 @@ class Shards(Generic[Record]):
     ) -> None:
         self.folder = folder
         self._columns = columns_of(kind)
-        self._adapter = TypeAdapter(list[kind]) if dataclasses.is_dataclass(kind) else None
+        self._adapter = TypeAdapter(list[kind]) if dataclasses.is_dataclass(kind) else None  # type: ignore[valid-type]
         self._shard_rows = shard_rows
         with writable(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar, cast
 
 from pipeline.context import Context, Tally
 from pipeline.gate import StoppedError
-from pipeline.runner import OPEN_ROWS, HasId, Outcome, Program, run_rows
+from pipeline.runner import OPEN_ROWS, HasId, Program, run_rows
 from pipeline.shards import Shards
 from solon.console import Reporter
 from solon.progress import Progress, StageProgress, State
@@ -41,10 +41,11 @@ class Work(Generic[Record]):
     many: bool = False
     ends: bool = False
 
-    def records(self, outcome: Outcome[object]) -> Sequence[Record]:
-        if outcome.record is None:
+    def records(self, given: object) -> Sequence[Record]:
+        """A row's records, out of what its program gave; None where it failed."""
+        if given is None:
             return ()
-        return cast("Sequence[Record]", outcome.record if self.many else (outcome.record,))
+        return cast("Sequence[Record]", given if self.many else (given,))
 
 
 async def run_stage(
@@ -108,7 +109,9 @@ async def _fill(
         async for outcome in run_rows(program, left, context, open_rows=open_rows, on_done=done):
             if outcome.record is None:
                 begun.failed[outcome.reason] = begun.failed.get(outcome.reason, 0) + 1
-            shards.add(outcome.row_id, work.records(outcome), reason=outcome.reason, message=outcome.message)
+            shards.add(
+                outcome.row_id, work.records(outcome.record), reason=outcome.reason, message=outcome.message
+            )
 
 
 def _require_records(shards: Shards[Record], work: Work[Record], count: int) -> None:
