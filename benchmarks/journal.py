@@ -5,8 +5,8 @@
 
 Each row asks one call; rows come from a generator, answers go to the journal, records to Parquet shards, as
 in any stage. The work runs in a process of its own, then once more over what is finished. Prints what it saw
-and the bars: `bar: WHAT VALUE TARGET ok|short`. Flat means that the last nine tenths of the rows add little to
-what the first tenth took: sixteen bytes a key for the journal and sixteen a row for telling ids apart.
+and the bars: `bar: WHAT VALUE TARGET ok|short`. Flat means that the last nine tenths of the rows add little
+to what the first tenth took: sixteen bytes a key for the journal and sixteen a row for telling ids apart.
 """
 
 import argparse
