@@ -25,6 +25,7 @@ from solon.estimated import Prices, StageEstimate, read_estimate, write_estimate
 from solon.programs import answerer, candidates, labeler, questions, reviser, training_requests
 from solon.recipe import LoadedRecipe
 from solon.run_folder import estimate_folder
+from solon.work import SizedRows
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
@@ -94,7 +95,7 @@ class _Estimate:
         self,
         name: str,
         program: Program[Row, Record],
-        rows: Sequence[Row],
+        rows: SizedRows[Row],
         context: Context,
         *,
         again: bool,
@@ -135,9 +136,11 @@ class _Estimate:
             yield Context(engines, self.journal, seed, in_flight=bounds, stop=self.stop)
 
 
-def _spread(rows: Sequence[Row], count: int) -> list[Row]:
+def _spread(rows: SizedRows[Row], count: int) -> list[Row]:
     """So many rows, evenly from first to last: kinds stand one behind the other."""
-    return [rows[number * len(rows) // count] for number in range(min(count, len(rows)))]
+    count = min(count, len(rows))
+    wanted = {number * len(rows) // count for number in range(count)}
+    return [row for number, row in enumerate(rows) if number in wanted]
 
 
 def _like(base: StageEstimate, name: str) -> StageEstimate:

@@ -3,7 +3,7 @@
 In: a `LoadedRecipe`. Out: the programs of the stages that ask models, and their rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
@@ -17,7 +17,7 @@ from evaluation.model import Graded, Suite
 from labeling.judge import Judge
 from labeling.pairs import Candidate, Labeler, drawn
 from pipeline.context import RowContext
-from solon.inputs import check_apart, check_disjoint, read_requests
+from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests, read_requests
 from solon.recipe import LoadedRecipe
 from solon.work import RunError
 
@@ -53,14 +53,33 @@ class GradedAnswerer:
         return graded(await self.ask(question, context))
 
 
-def training_requests(loaded: LoadedRecipe) -> list[Request]:
-    """The prompts to learn from, red-team ones first."""
+@dataclass(frozen=True, slots=True)
+class TrainingRequests:
+    """The prompts to learn from, red-team ones first: read anew each time they are gone through."""
+
+    loaded: LoadedRecipe
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Request]:
+        data, base = self.loaded.recipe.data, self.loaded.folder
+        yield from iter_requests(data.red_team, "red_team", base=base)
+        if data.helpful is not None:
+            yield from iter_requests(data.helpful, "helpful", base=base)
+
+
+def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
+    """The prompts to learn from; `InputError` where they cannot be used, or some are held out."""
     data, base = loaded.recipe.data, loaded.folder
-    requests = read_requests(data.red_team, "red_team", base=base)
+    count = check_requests(data.red_team, "red_team", base=base)
     if data.helpful is not None:
-        helpful = read_requests(data.helpful, "helpful", base=base)
-        check_apart(requests, helpful, names=("data.red_team", "data.helpful"))
-        requests += helpful
+        count += check_requests(data.helpful, "helpful", base=base)
+        red_team = iter_requests(data.red_team, "red_team", base=base)
+        helpful = iter_requests(data.helpful, "helpful", base=base)
+        check_apart(red_team, helpful, names=("data.red_team", "data.helpful"))
+    requests = TrainingRequests(loaded, count)
     if loaded.recipe.evaluation is not None:
         check_disjoint(requests, held_out(loaded, "harmful") + held_out(loaded, "harmless"))
     return requests

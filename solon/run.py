@@ -43,7 +43,7 @@ from solon.progress import Progress, State
 from solon.recipe import LoadedRecipe, Stage
 from solon.run_folder import RunFolder, estimate_folder, input_digests
 from solon.stage_inputs import made_from
-from solon.work import RunError, Work, run_stage
+from solon.work import RunError, SizedRows, Work, run_stage
 from training.model import TrainingProgress
 
 Row = TypeVar("Row", bound=HasId)
@@ -319,7 +319,7 @@ class _Run:
         self,
         name: str,
         program: Program[Row, Record] | Program[Row, Sequence[Record]],
-        rows: Sequence[Row],
+        rows: SizedRows[Row],
         context: Context,
         *,
         kind: type[Record],

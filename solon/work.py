@@ -4,12 +4,12 @@ In: a row program, its rows, and a context with the engines. Out: a finished fol
 that failed are kept beside them with their reasons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from pipeline.context import Context, Tally
 from pipeline.gate import StoppedError
@@ -20,6 +20,15 @@ from solon.progress import Progress, StageProgress, State
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
+AnyRow = TypeVar("AnyRow", covariant=True)
+
+
+class SizedRows(Protocol[AnyRow]):
+    """Rows whose number is known, and that can be gone through more than once."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[AnyRow]: ...
 
 
 class RunError(Exception):
@@ -51,7 +60,7 @@ class Work(Generic[Record]):
 async def run_stage(
     work: Work[Record],
     program: Program[Row, Record] | Program[Row, Sequence[Record]],
-    rows: Sequence[Row],
+    rows: SizedRows[Row],
     context: Context,
     *,
     progress: Progress,
@@ -89,7 +98,7 @@ async def _fill(
     shards: Shards[Record],
     work: Work[Record],
     program: Program[Row, Record] | Program[Row, Sequence[Record]],
-    rows: Sequence[Row],
+    rows: SizedRows[Row],
     context: Context,
     *,
     begun: StageProgress,
