@@ -78,8 +78,13 @@ class Progress:
         recover(self.stages, journal.path)
         self._journal = journal
 
-    def begin(self, name: str, made_from: str, *, total: int | None = None, done: int = 0) -> StageProgress:
-        """A stage starts or goes on; what it spent in earlier sittings stays counted."""
+    def begin(
+        self, name: str, made_from: str, *, total: int | None = None, done: int = 0, asks: bool = False
+    ) -> StageProgress:
+        """A stage starts or goes on; what it spent in earlier sittings stays counted.
+
+        `asks` says that the journal's answers from now on are this stage's.
+        """
         stage = self.stages.setdefault(name, StageProgress(name))
         now = self._clock()
         # Checkpoints of a sitting that was stopped twice belong to the inputs before both.
@@ -87,6 +92,7 @@ class Progress:
         stage.state, stage.made_from, stage.total, stage.note = "running", made_from, total, ""
         stage.done = stage.begun_with = done
         stage.since = stage.updated = now
+        stage.journal_bytes = self._journal.size if asks and self._journal else 0
         self.write()
         return stage
 

@@ -74,7 +74,7 @@ async def run_stage(
     """
     engines = ",".join(f"{role}={engine.fingerprint.digest}" for role, engine in context.engines.items())
     with closing(Shards(work.folder, work.kind, made_by=f"{work.made_from} {engines}")) as shards:
-        begun = progress.begin(work.name, work.made_from, total=len(rows), done=shards.rows)
+        begun = progress.begin(work.name, work.made_from, total=len(rows), done=shards.rows, asks=True)
         begun.failed = dict(shards.manifest.failed)
         before, state = replace(begun.tally), cast("State", "failed")
         context = replace(context, tally=begun.tally)
