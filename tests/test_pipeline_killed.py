@@ -68,7 +68,7 @@ def test_killed_at_random_points_with_many_calls_in_flight(tmp_path: Path) -> No
         running = process(killed, rows, in_flight=in_flight)
         while len(ledger(killed)) == seen and running.poll() is None:
             time.sleep(0.01)
-        time.sleep(rng.random() * 0.05)
+        time.sleep(rng.random() * 0.03)
         running.send_signal(signal.SIGKILL)
         running.wait()
         assert not before & set(ledger(killed)[seen:]), "a committed call was asked again"
