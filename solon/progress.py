@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.context import Tally
 from pipeline.journal import Journal, read_payloads
-from pipeline.shards import write_whole
+from pipeline.shards import writable, write_whole
 
 EVERY_S = 1.0
 
@@ -108,7 +109,9 @@ class Progress:
         stage.seconds += stage.sitting_s
         stage.since = stage.updated
         stage.state = state
-        write_whole(self.path, self._content())
+        # Where the disk is full, what went wrong has been told; only a finished stage must be remembered.
+        with writable(self.path) if state == "done" else suppress(OSError):
+            write_whole(self.path, self._content())
 
     def is_done(self, name: str, made_from: str) -> bool:
         """Whether the stage was finished, from exactly these inputs."""
@@ -118,8 +121,9 @@ class Progress:
     def write(self) -> None:
         """Whole, but not synced: a power cut costs a second of counting, which the journal makes good."""
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        partial.write_bytes(self._content())
-        partial.replace(self.path)
+        with suppress(OSError):
+            partial.write_bytes(self._content())
+            partial.replace(self.path)
 
     def _touch(self, stage: StageProgress) -> None:
         stage.updated = self._clock()

@@ -1,6 +1,7 @@
 """Runs that are stopped, killed, watched, changed and gone on with: nothing lost, nothing asked twice."""
 
 import hashlib
+import io
 import json
 import os
 import signal
@@ -8,12 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from pipeline.gate import Stop, StoppedError
 from pipeline.store import read_rows
 from solon.cli import main
+from solon.console import PlainReporter, StageProgress
+from solon.recipe import load_recipe
+from solon.run import run
+from solon.run_folder import open_run_folder
+from solon.status import status
 from tests.answering_server import Ledger, answering
 
 ROOT = Path(__file__).parent.parent
@@ -210,17 +218,51 @@ def test_a_change_of_the_data_asks_only_for_the_new_rows(project: Path, server: 
     assert max(server.counts.values()) == 1
 
 
-def test_a_trained_model_whose_inputs_changed_is_kept_beside_the_new_one(
-    project: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def write_training_recipe(project: Path, model: Path) -> None:
     sizes = "{max_tokens: 6}"
     (project / "recipe.yaml").write_text(
         "name: small\nconstitution: starter\ndata: {red_team: {path: red.jsonl}}\n"
-        f"models: {{assistant: {{model: {tiny_model}, dtype: float32, device: cpu}}}}\n"
+        f"models: {{assistant: {{model: {model}, dtype: float32, device: cpu}}}}\n"
         f"critique: {{respond: {sizes}, critique: {sizes}, revise: {sizes}, selection: {{keep_cut_off: all, "
         "max_repetition: 1, max_similarity: 1}}\n"
         "training: {sft: {epochs: 1, dtype: float32, max_length: 128}}\n"
     )
+
+
+class Impatient(PlainReporter):
+    """Asks for a stop at the first step of the training."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(io.StringIO())
+        self.stop = stop
+
+    @contextmanager
+    def stage(self, name: str, *, total: int | None = None) -> Iterator[StageProgress]:
+        with super().stage(name, total=total) as bar:
+            if name == "sft":
+                self.stop.ask()
+            yield bar
+
+
+def test_a_stop_in_training_ends_it_after_the_step_and_the_next_run_trains_anew(
+    project: Path, tiny_model: Path
+) -> None:
+    write_training_recipe(project, tiny_model)
+    loaded, stop = load_recipe(project / "recipe.yaml"), Stop()
+    folder = open_run_folder(project / "out", loaded)
+    with pytest.raises(StoppedError, match="stopped after step"):
+        run(loaded, folder, None, Impatient(stop), stop=stop)
+    assert not folder.sft.exists()
+    assert "sft              stopped" in status(folder.path)
+    run(loaded, folder, None, PlainReporter(io.StringIO()))
+    assert (folder.sft / "README.md").is_file()
+    assert not folder.earlier_models.exists()
+
+
+def test_a_trained_model_whose_inputs_changed_is_kept_beside_the_new_one(
+    project: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_training_recipe(project, tiny_model)
     command = ["run", str(project / "recipe.yaml"), "--out", str(project / "out")]
     assert main(command) == 0
     first = (project / "out" / "models" / "sft" / "README.md").read_bytes()
@@ -232,3 +274,25 @@ def test_a_trained_model_whose_inputs_changed_is_kept_beside_the_new_one(
     assert (kept / "README.md").read_bytes() == first
     assert (project / "out" / "models" / "sft" / "README.md").read_bytes() != first
     assert not list((project / "out" / "models").glob("*.partial"))
+
+
+FULL_DISK = """
+import resource, sys
+import solon.run, solon.interrupt, pyarrow.parquet
+from solon.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_full_disk_ends_the_run_with_a_text_and_it_goes_on_later(project: Path, server: Ledger) -> None:
+    command = [sys.executable, "-c", FULL_DISK, *arguments(project, server)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    filled = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=project)
+    assert filled.returncode == 1
+    assert "free some space and run again" in filled.stderr
+    assert "Traceback" not in filled.stderr
+    asked = len(server.calls)
+    assert main(arguments(project, server)) == 0
+    assert sum(count - 1 for count in server.counts.values()) <= 1, "at most the one that found no room"
+    assert len(server.calls) > asked
