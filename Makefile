@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
-.PHONY: help quickstart test check bench-quickstart bench-engines clean
+.PHONY: help quickstart test check soak bench-quickstart bench-engines clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make quickstart        the main job on the embedded model, with a before/after report"
 	@echo "make test              the tests, the embedded model included"
 	@echo "make check             ruff and pyright"
+	@echo "make soak              hundreds of kills and a million rows: many minutes"
 	@echo "make bench-quickstart  the quickstart over three seeds, and whether its bars hold"
 	@echo "make bench-engines     the transformers engine against plain generate, in tokens a second"
 	@echo "make clean             remove .venv and caches; runs/ stays"
@@ -27,6 +28,10 @@ bench-engines: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -m soak -s
+	$(BIN)/python benchmarks/journal.py
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

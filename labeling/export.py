@@ -6,15 +6,16 @@ soft label. They load with `datasets.load_dataset(FOLDER)` and go straight into 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypedDict, TypeVar
 
 from critique.model import Trajectory
 from critique.select import Selected
 from labeling.markdown import cell
 from labeling.model import Comparison, Judgment, LabelingSettings, Labelled
-from pipeline.store import write_rows
+from pipeline.store import write_records
 from prompts.message import Conversation, Message, MessageDict, as_dicts
 
 
@@ -32,7 +33,7 @@ class Provenance:
     sampling: Mapping[str, object]
     seed: int
 
-    def columns(self) -> dict[str, object]:
+    def columns(self) -> "ProvenanceColumns":
         return {
             "constitution": self.constitution,
             "constitution_digest": self.constitution_digest,
@@ -43,55 +44,122 @@ class Provenance:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """A dataset's rows and how many answers were kept or left out, by reason."""
+class ProvenanceColumns(TypedDict):
+    """What every row of a dataset says of where it comes from."""
 
-    rows: list[dict[str, object]]
-    counts: Mapping[str, int]
+    constitution: str
+    constitution_digest: str
+    templates: str
+    engines: str
+    sampling: str
+    seed: int
+
+
+class SFTRow(ProvenanceColumns):
+    """A row of the SFT dataset."""
+
+    id: str
+    messages: list[MessageDict]
+    kind: str
+    category: str
+    round: int
+    principle: str
+    cut_off: bool
+    journal_keys: list[str]
+
+
+class PreferenceRow(ProvenanceColumns):
+    """A row of the preference dataset."""
+
+    id: str
+    prompt: list[MessageDict]
+    chosen: list[MessageDict]
+    rejected: list[MessageDict]
+    chosen_probability: float
+    decided_by: str
+    source: str
+    category: str
+    principle: str
+    judged_first_better: float | None
+    first_is_chosen: bool
+    forward_logit: float
+    backward_logit: float
+    forward_mass: float
+    backward_mass: float
+    orders_agree: bool
+    chosen_cut_off: bool
+    rejected_cut_off: bool
+    comparison_template: str
+    comparison_template_hash: str
+    journal_keys: list[str]
+
+
+ExportedRow = TypeVar("ExportedRow", SFTRow, PreferenceRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported(Generic[ExportedRow]):
+    """A dataset's rows, made as they are asked for, and how many answers were kept or left out, by reason.
+
+    `counts` is whole once the rows have been gone through.
+    """
+
+    kind: type[ExportedRow]
+    rows: Iterator[ExportedRow]
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def sft_dataset(
     selected: Iterable[tuple[Trajectory, Sequence[Selected]]], provenance: Provenance
-) -> Exported:
+) -> Exported[SFTRow]:
     """Kept revisions and helpful samples as `messages`; every other answer is counted by its reason."""
-    rows: list[dict[str, object]] = []
     counts: Counter[str] = Counter()
+    return Exported(SFTRow, _sft_rows(selected, provenance, counts), counts)
+
+
+def _sft_rows(
+    selected: Iterable[tuple[Trajectory, Sequence[Selected]]], provenance: Provenance, counts: Counter[str]
+) -> Iterator[SFTRow]:
     for trajectory, answers in selected:
         request = trajectory.request
         for number, answer in enumerate(answers):
             counts[f"{request.kind}: {answer.reason}"] += 1
             if answer.kept:
-                rows.append(
-                    {
-                        "id": f"{request.id}/{answer.round or number}",
-                        "messages": _conversation(request.conversation, answer.answer.text),
-                        "kind": request.kind,
-                        "category": request.category,
-                        "round": answer.round,
-                        "principle": answer.principle or "",
-                        "cut_off": answer.answer.cut_off,
-                        "journal_keys": list(trajectory.keys),
-                        **provenance.columns(),
-                    }
-                )
-    return Exported(rows, dict(counts))
+                yield {
+                    "id": f"{request.id}/{answer.round or number}",
+                    "messages": _conversation(request.conversation, answer.answer.text),
+                    "kind": request.kind,
+                    "category": request.category,
+                    "round": answer.round,
+                    "principle": answer.principle or "",
+                    "cut_off": answer.answer.cut_off,
+                    "journal_keys": list(trajectory.keys),
+                    **provenance.columns(),
+                }
 
 
 def preference_dataset(
     labelled: Iterable[Labelled], settings: LabelingSettings, provenance: Provenance
-) -> Exported:
+) -> Exported[PreferenceRow]:
     """Judged pairs as `prompt`, `chosen`, `rejected`; ties and unparsed judgments are counted, never kept."""
-    rows: list[dict[str, object]] = []
     counts: Counter[str] = Counter()
+    return Exported(PreferenceRow, _preference_rows(labelled, settings, provenance, counts=counts), counts)
+
+
+def _preference_rows(
+    labelled: Iterable[Labelled],
+    settings: LabelingSettings,
+    provenance: Provenance,
+    *,
+    counts: Counter[str],
+) -> Iterator[PreferenceRow]:
     for item in labelled:
         first_wins, decided_by = _winner(item, settings)
         if first_wins is None:
             counts[f"{item.comparison.source}: {item.judgment.verdict}"] += 1
             continue
         counts[f"{item.comparison.source}: kept"] += 1
-        rows.append(_preference(item, first_wins=first_wins, decided_by=decided_by) | provenance.columns())
-    return Exported(rows, dict(counts))
+        yield _preference(item, provenance, first_wins=first_wins, decided_by=decided_by)
 
 
 def _winner(item: Labelled, settings: LabelingSettings) -> tuple[bool | None, str]:
@@ -102,14 +170,17 @@ def _winner(item: Labelled, settings: LabelingSettings) -> tuple[bool | None, st
     return item.judgment.verdict == "first", "judge"
 
 
-def _preference(item: Labelled, *, first_wins: bool, decided_by: str) -> dict[str, object]:
+def _preference(
+    item: Labelled, provenance: Provenance, *, first_wins: bool, decided_by: str
+) -> PreferenceRow:
     comparison: Comparison = item.comparison
     judgment: Judgment = item.judgment
     chosen, rejected = (
         (comparison.first, comparison.second) if first_wins else (comparison.second, comparison.first)
     )
     judged = judgment.probability
-    probability = 1.0 if decided_by == "construction" else (judged if first_wins else 1 - (judged or 0.0))
+    judged_chosen = (judged or 0.0) if first_wins else 1 - (judged or 0.0)
+    probability = 1.0 if decided_by == "construction" else judged_chosen
     return {
         "id": comparison.id,
         "prompt": as_dicts(comparison.conversation),
@@ -132,30 +203,35 @@ def _preference(item: Labelled, *, first_wins: bool, decided_by: str) -> dict[st
         "comparison_template": judgment.template,
         "comparison_template_hash": judgment.template_hash,
         "journal_keys": list(item.keys),
+        **provenance.columns(),
     }
 
 
-def write_dataset(folder: Path, exported: Exported, *, title: str, facts: Mapping[str, str]) -> Path:
-    """`train.parquet` and its card `README.md` in the folder; returns the Parquet file.
+def write_dataset(
+    folder: Path, exported: Exported[ExportedRow], *, title: str, facts: Callable[[], Mapping[str, str]]
+) -> Path:
+    """Shards `train-*.parquet` and the card `README.md` in the folder, which is returned.
+
+    `facts` is asked once all rows are written, so that it may say what was counted on the way.
 
     Raises:
-        StoreError: nothing was kept.
+        StoreError: nothing was kept, or a file cannot be written.
     """
-    path = folder / "train.parquet"
-    write_rows(path, exported.rows)
-    (folder / "README.md").write_text(_card(title, exported, facts), encoding="utf-8")
-    return path
+    kept = write_records(folder, exported.rows, exported.kind, stem="train").records
+    card = _card(title, exported.counts, facts(), kept=kept)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return folder
 
 
-def _card(title: str, exported: Exported, facts: Mapping[str, str]) -> str:
-    left_out = {key: count for key, count in sorted(exported.counts.items()) if not key.endswith(": kept")}
+def _card(title: str, counts: Mapping[str, int], facts: Mapping[str, str], *, kept: int) -> str:
+    left_out = {key: count for key, count in sorted(counts.items()) if not key.endswith(": kept")}
     lines = [
         "---",
         "language: [en]",
         "tags: [solon, constitutional-ai, rlaif]",
         "configs:",
         "- config_name: default",
-        "  data_files: train.parquet",
+        "  data_files: train-*.parquet",
         "---",
         "",
         f"# {cell(title)}",
@@ -163,7 +239,7 @@ def _card(title: str, exported: Exported, facts: Mapping[str, str]) -> str:
         "Made by Solon. Labels and revisions were written by a model, not by people.",
         "",
         *(f"- **{cell(name)}**: {cell(value)}" for name, value in facts.items()),
-        f"- **rows kept**: {len(exported.rows)}",
+        f"- **rows kept**: {kept}",
         "",
         "## Left out, by reason",
         "",

@@ -2,44 +2,119 @@
 
 A call is looked up in the journal, else asked of the engine and appended. Its key is content-addressed, so
 a run that is started again finds every answer it already has, and a changed parser reads old ones for free.
+Two rows that need the same call at the same time ask it once. Calls that wait for a busy engine go in by
+their round, later rounds first.
 """
 
+import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import cast
+from functools import lru_cache
 
-from engine.protocol import Choice, Completion, Engine, Sampling
-from pipeline.journal import Journal
+from engine.protocol import Choice, Completion, Engine, Fingerprint, Sampling
+from pipeline.gate import Gate, Stop
+from pipeline.journal import KEY_DIGITS, Journal
 from prompts.message import Prompt, as_dicts
 
 SCHEMA = 1
 """Part of every key; raised when the stored form of an answer changes."""
 
+IN_FLIGHT = 512
+"""Calls on their way to one engine at once unless told otherwise: several batches of any engine."""
+
+Stored = dict[str, object]
+
 
 @dataclass(slots=True)
 class Tally:
-    """What a stage has asked so far, for progress and for the report."""
+    """What was asked so far, for progress and for the report.
+
+    Tokens are those of the answers that were asked for; `cached_tokens` are the prompt tokens that the engine
+    took from its cache, None where no engine says so. The `found` ones are those of answers that were there.
+    """
 
     asked: int = 0
     found: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int | None = None
+    found_prompt_tokens: int = 0
+    found_completion_tokens: int = 0
+
+    def find(self, answer: Mapping[str, object]) -> None:
+        """One more answer that was there already, as it is stored."""
+        self.found += 1
+        self.found_prompt_tokens += _number(answer, "prompt_tokens") or 0
+        self.found_completion_tokens += _number(answer, "completion_tokens") or 0
+
+    def count(self, answer: Mapping[str, object]) -> None:
+        """One more answer that was asked for, as it is stored."""
+        self.asked += 1
+        self.prompt_tokens += _number(answer, "prompt_tokens") or 0
+        self.completion_tokens += _number(answer, "completion_tokens") or 0
+        cached = _number(answer, "cached_tokens")
+        if cached is not None:
+            self.cached_tokens = (self.cached_tokens or 0) + cached
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the rows of a stage share: engines by role, the journal, the run's seed, one tally."""
+    """What the rows of a stage share: engines by role, the journal, the run's seed, one tally.
+
+    `in_flight` bounds the calls to each role's engine; roles that share an engine share the largest of their
+    bounds. After `stop` is asked, rows get `StoppedError` instead of another call.
+    """
 
     engines: Mapping[str, Engine]
     journal: Journal
     seed: int
     tally: Tally = field(default_factory=Tally)
+    in_flight: Mapping[str, int] = field(default_factory=dict)
+    stop: Stop = field(default_factory=Stop)
+    _gates: dict[int, Gate] = field(default_factory=dict, init=False, repr=False)
+    _asking: dict[str, asyncio.Future[Stored]] = field(default_factory=dict, init=False, repr=False)
 
-    def row(self, row_id: str) -> "RowContext":
-        return RowContext(self, row_id)
+    def __post_init__(self) -> None:
+        bounds: dict[int, int] = {}
+        for role, engine in self.engines.items():
+            bounds[id(engine)] = max(bounds.get(id(engine), 0), self.in_flight.get(role, IN_FLIGHT))
+        self._gates.update({engine: Gate(bound) for engine, bound in bounds.items()})
+        for gate in self._gates.values():
+            self.stop.then(gate.shut)
+
+    def row(self, row_id: str, number: int = 0) -> "RowContext":
+        """The way of one row, the `number`-th: where calls are equally far, earlier rows go first."""
+        return RowContext(self, row_id, number)
+
+    async def answer(self, key: str, ask: Callable[[], Awaitable[Completion | Choice]]) -> Stored:
+        """Ask, or wait for somebody who is asking the same."""
+        asking = self._asking.get(key)
+        if asking is not None:
+            self.tally.found += 1
+            # Shielded: whoever waits with us must not be cancelled with us.
+            return await asyncio.shield(asking)
+        asking = self._asking[key] = asyncio.get_running_loop().create_future()
+        try:
+            stored = asdict(await ask())
+            self.journal.put(key, stored)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                asking.set_exception(error)
+                asking.exception()  # nobody may be waiting, which is no reason for a warning
+            else:
+                asking.cancel()
+            raise
+        finally:
+            del self._asking[key]
+        self.tally.count(stored)
+        asking.set_result(stored)
+        return stored
+
+    def gate(self, role: str) -> Gate:
+        return self._gates[id(self.engines[role])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +123,7 @@ class RowContext:
 
     shared: Context
     row_id: str
+    number: int = 0
     keys: list[str] = field(default_factory=list)
 
     def rng(self, *purpose: str | int) -> random.Random:
@@ -66,47 +142,62 @@ class RowContext:
         request = {"call": "chat", "sampling": asdict(sampling), "sample": sample}
         if sampling.temperature > 0:
             request["row"] = self.row_id
-        key = self._key(role, prompt, request)
-        stored = self._stored(key)
-        if stored is None:
-            answer = await self.shared.engines[role].chat(prompt, sampling)
-            stored = self._keep(key, asdict(answer))
-            self.shared.tally.completion_tokens += answer.completion_tokens
-            self.shared.tally.prompt_tokens += answer.prompt_tokens
-        return Completion(**cast("dict[str, object]", stored))  # type: ignore[arg-type]
+        engine = self.shared.engines[role]
+        stored = await self._told(role, prompt, request, ask=lambda: engine.chat(prompt, sampling))
+        return Completion(**stored)  # type: ignore[arg-type]
 
     async def choose(self, role: str, prompt: Prompt, labels: Sequence[str]) -> Choice:
         """Ask a role's engine how likely each label is next; raises `CallError` as `chat` does."""
-        key = self._key(role, prompt, {"call": "choose", "labels": list(labels)})
-        stored = self._stored(key)
-        if stored is None:
-            answer = await self.shared.engines[role].choose(prompt, tuple(labels))
-            stored = self._keep(key, asdict(answer))
-            self.shared.tally.prompt_tokens += answer.prompt_tokens
+        engine, request = self.shared.engines[role], {"call": "choose", "labels": list(labels)}
+        stored = await self._told(role, prompt, request, ask=lambda: engine.choose(prompt, tuple(labels)))
         return Choice(**stored)  # type: ignore[arg-type]
 
     def fingerprint(self, role: str) -> str:
         """The digest of the engine that plays the role, for provenance columns."""
         return self.shared.engines[role].fingerprint.digest
 
-    def _key(self, role: str, prompt: Prompt, request: Mapping[str, object]) -> str:
-        engine = self.shared.engines[role].fingerprint
-        asked = {"text": prompt.text} if prompt.text is not None else {"messages": as_dicts(prompt.messages)}
-        whole = {"schema": SCHEMA, "engine": asdict(engine), "stop": prompt.stop, **asked, **request}
-        text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:40]
-
-    def _stored(self, key: str) -> dict[str, object] | None:
+    async def _told(
+        self,
+        role: str,
+        prompt: Prompt,
+        request: Mapping[str, object],
+        *,
+        ask: Callable[[], Awaitable[Completion | Choice]],
+    ) -> Stored:
+        key = self._key(role, prompt, request)
         self.keys.append(key)
         stored = self.shared.journal.get(key)
         if stored is not None:
-            self.shared.tally.found += 1
-        return stored
+            self.shared.tally.find(stored)
+            return stored
+        return await self.shared.answer(key, lambda: self._in_turn(role, ask))
 
-    def _keep(self, key: str, answer: dict[str, object]) -> dict[str, object]:
-        self.shared.journal.put(key, answer)
-        self.shared.tally.asked += 1
-        return answer
+    async def _in_turn(
+        self, role: str, ask: Callable[[], Awaitable[Completion | Choice]]
+    ) -> Completion | Choice:
+        gate = self.shared.gate(role)
+        await gate.enter((-len(self.keys), self.number))
+        try:
+            return await ask()
+        finally:
+            gate.leave()
+
+    def _key(self, role: str, prompt: Prompt, request: Mapping[str, object]) -> str:
+        engine = _plain(self.shared.engines[role].fingerprint)
+        asked = {"text": prompt.text} if prompt.text is not None else {"messages": as_dicts(prompt.messages)}
+        whole = {"schema": SCHEMA, "engine": engine, "stop": prompt.stop, **asked, **request}
+        text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+
+
+@lru_cache(maxsize=16)
+def _plain(fingerprint: Fingerprint) -> dict[str, str]:
+    return asdict(fingerprint)
+
+
+def _number(answer: Mapping[str, object], name: str) -> int | None:
+    value = answer.get(name)
+    return value if isinstance(value, int) else None
 
 
 def derived_seed(*parts: str | int) -> int:

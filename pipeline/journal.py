@@ -1,21 +1,33 @@
 """The journal: every answer that was paid for, appended once, found again by its key.
 
-One record is one line, `checksum key payload`, written in one call and flushed in groups. A line that a
-crash cut short is taken off when the journal is opened, and reported. Outputs are made from the journal, so
-it is the only thing that durability depends on.
+One record is one frame (`pipeline.frames`), written in one call and synced in groups: after so many records,
+and after a short time, so that a slow engine's answers are safe soon too. A tail that a crash cut short is
+taken off when the journal is opened, and reported. Outputs are made from the journal, so it is the only thing
+that durability depends on.
 """
 
-import fcntl
 import json
 import os
-import zlib
-from collections.abc import Mapping
+import threading
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-SYNC_EVERY = 64
-"""Records between two calls of fdatasync."""
+from pipeline.frames import HEADER, Frame, frames, next_frame, packed, payload_at, start_of
+from pipeline.index import Index
+from pipeline.lock import Holder, Lock, LockedError
+
+SYNC_EVERY = 512
+"""Records between two calls of fdatasync at the most."""
+
+SYNC_WITHIN_S = 0.5
+"""Seconds after which a record is synced at the latest, however few there are."""
+
+KEY_DIGITS = 32
+_FILE_BITS = 48
+"""A place is a file's number and, in its lowest bits, an offset in that file."""
 
 
 class JournalError(Exception):
@@ -25,21 +37,31 @@ class JournalError(Exception):
 class Journal:
     """An append-only file of answers under a lock; at most one process has it open.
 
+    Keys are 32 hexadecimal digits. Answers in the files `also` (other workers' journals) are found as well;
+    they are only read, and not locked. `cut_off` is the length in bytes of a torn tail that was taken off,
+    `left_by` the process that died with the lock.
+
     Raises:
-        JournalError: another process holds the journal, or a record before its end is damaged.
+        JournalError: another process holds the journal, a record before its end is damaged, or the file is
+            none of this version's.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, *, also: Sequence[Path] = ()) -> None:
         self.path = path
-        self._file = path.open("a+b", buffering=0)
         self.cut_off = 0
-        self._unsynced = 0
+        self._index = Index()
+        self._files: list[int] = []
+        self._timer: threading.Timer | None = None
+        self._failure: OSError | None = None
+        self._written = self._synced = self._end = 0
+        self._lock = _locked(path)
+        self.left_by: Holder | None = self._lock.left_by
         try:
-            self._lock()
-            self._index = self._read()
-        except JournalError:
-            self._file.close()
+            self._end = self._open()
+            for other in also:
+                self._read_also(other)
+        except BaseException:
+            self._release()
             raise
 
     def __len__(self) -> int:
@@ -53,85 +75,194 @@ class Journal:
     ) -> None:
         self.close()
 
+    @property
+    def size(self) -> int:
+        """The file's length in bytes: `payloads` from here on are those of records yet to come."""
+        return self._end
+
+    @property
+    def unsynced(self) -> int:
+        """Records that a power cut would take."""
+        return self._written - self._synced
+
     def get(self, key: str) -> dict[str, object] | None:
         """The payload kept under the key, or None."""
-        place = self._index.get(key)
-        if place is None:
-            return None
-        offset, length = place
-        return json.loads(os.pread(self._file.fileno(), length, offset))
+        digest = _digest(key)
+        for place in self._index.candidates(digest):
+            file, offset = self._files[place >> _FILE_BITS], place & ((1 << _FILE_BITS) - 1)
+            payload = payload_at(file, offset, digest)
+            if payload is not None:
+                return json.loads(payload)
+        return None
 
     def put(self, key: str, payload: Mapping[str, object]) -> None:
-        """Append one record; a key that is already there is kept as it was."""
-        if key in self._index:
+        """Append one record; a key that is already there is kept as it was.
+
+        Raises:
+            JournalError: the record cannot be written (a full disk); the journal is whole without it.
+        """
+        if self._failure is not None:
+            raise self._unwritable(self._failure)
+        if self.get(key) is not None:
             return
-        body = f"{key} {json.dumps(payload, ensure_ascii=True)}".encode()
-        line = b"%08x %s\n" % (zlib.crc32(body), body)
-        end = os.fstat(self._file.fileno()).st_size
-        self._write(line, end)
-        start = end + 9 + len(key) + 1
-        self._index[key] = (start, end + len(line) - 1 - start)
-        self._unsynced += 1
-        if self._unsynced >= SYNC_EVERY:
+        digest = _digest(key)
+        self._append(packed(digest, json.dumps(payload, ensure_ascii=True).encode()), digest)
+        self._written += 1
+        if self.unsynced >= SYNC_EVERY:
             self.sync()
+        elif self._timer is None:
+            self._timer = threading.Timer(SYNC_WITHIN_S, self._sync_later)
+            self._timer.daemon = True
+            self._timer.start()
 
     def sync(self) -> None:
-        os.fdatasync(self._file.fileno())
-        self._unsynced = 0
+        """Have everything that was written on the disk."""
+        written = self._written
+        try:
+            os.fdatasync(self._files[0])
+        except OSError as error:
+            self._failure = error
+            raise self._unwritable(error) from error
+        self._synced = written
 
     def close(self) -> None:
-        if not self._file.closed:
-            self.sync()
-            self._file.close()
-
-    def _lock(self) -> None:
+        """Sync, and let others in. A journal that is closed again does nothing."""
+        if not self._files:
+            return
+        timer = self._timer
+        if timer is not None:
+            timer.cancel()
+            timer.join()
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if self.unsynced:
+                self.sync()
+        finally:
+            self._release()
+
+    def _open(self) -> int:
+        """Open or begin the file, read its index, take off a torn tail; gives its end."""
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._files.append(file)
+        size = os.fstat(file).st_size
+        head = os.pread(file, len(HEADER), 0)
+        if len(head) < len(HEADER) and HEADER.startswith(head):
+            os.ftruncate(file, 0)
+            self._write(HEADER)
+            return len(HEADER)
+        _check_version(self.path, head)
+        end = self._index_of(file, size)
+        if end < size:
+            self._require_torn(file, end, size)
+            os.ftruncate(file, end)
+            self.cut_off = size - end
+        return end
+
+    def _read_also(self, path: Path) -> None:
+        """Another journal's answers; its writer may be at work, so its tail is left as it is."""
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._files.append(file)
+        _check_version(path, os.pread(file, len(HEADER), 0))
+        self._index_of(file, os.fstat(file).st_size)
+
+    def _index_of(self, file: int, size: int) -> int:
+        base = (len(self._files) - 1) << _FILE_BITS
+        digests, places, end = array("Q"), array("Q"), len(HEADER)
+        for frame in frames(file, end, size):
+            digests.append(int.from_bytes(frame.digest[:8], "little"))
+            places.append(base | start_of(frame))
+            end = frame.end
+        self._index.load(digests, places)
+        return end
+
+    def _require_torn(self, file: int, end: int, size: int) -> None:
+        """A crash tears only the tail: whole records behind a broken one mean damage."""
+        behind: Frame | None = next_frame(file, end + 1, size)
+        if behind is not None:
             raise JournalError(
-                f"{self.path}: another process is working in this run folder; wait for it or stop it"
-            ) from error
+                f"{self.path}: the record at byte {end} is damaged, and there are whole ones behind it (the "
+                f"next at byte {start_of(behind)})\n"
+                f"  next: restore the file from a copy; or keep the {len(self._index)} answers before the "
+                f"damage and ask for the rest again: truncate -s {end} {self.path}"
+            )
 
-    def _write(self, line: bytes, end: int) -> None:
+    def _append(self, frame: bytes, digest: bytes) -> None:
+        place = self._end
+        self._write(frame)
+        self._end = place + len(frame)
+        self._index.add(digest, place)
+
+    def _write(self, data: bytes) -> None:
         try:
-            written = self._file.write(line)
+            written = os.write(self._files[0], data)
         except OSError as error:
-            self._file.truncate(end)
-            raise JournalError(f"{self.path}: {error.strerror}; free some space and run again") from error
-        if written != len(line):
-            self._file.truncate(end)
+            os.ftruncate(self._files[0], self._end)
+            raise self._unwritable(error) from error
+        if written != len(data):
+            os.ftruncate(self._files[0], self._end)
             raise JournalError(f"{self.path}: the disk is full; free some space and run again")
 
-    def _read(self) -> dict[str, tuple[int, int]]:
-        index: dict[str, tuple[int, int]] = {}
-        offset = 0
-        torn = False
-        # The journal's own file is unbuffered, for writes; read line by line it would be one call per byte.
-        with self.path.open("rb") as lines:
-            for line in lines:
-                if torn:
-                    raise JournalError(
-                        f"{self.path}: the record at byte {offset} is damaged; "
-                        "move the file away to ask everything again, or restore it"
-                    )
-                if _whole(line):
-                    key = line[9 : line.index(b" ", 9)].decode()
-                    start = 9 + len(key) + 1
-                    index[key] = (offset + start, len(line) - 1 - start)
-                    offset += len(line)
-                else:
-                    torn = True
-        size = os.fstat(self._file.fileno()).st_size
-        self.cut_off = size - offset
-        if self.cut_off:
-            self._file.truncate(offset)
-        return index
+    def _unwritable(self, error: OSError) -> JournalError:
+        return JournalError(f"{self.path}: {error.strerror}; free some space and run again")
+
+    def _sync_later(self) -> None:
+        """In the timer's thread, so that the event loop goes on; a failure is told by the next `put`."""
+        self._timer = None
+        try:
+            self.sync()
+        except JournalError:
+            return
+
+    def _release(self) -> None:
+        for file in self._files:
+            os.close(file)
+        self._files.clear()
+        self._lock.release()
 
 
-def _whole(line: bytes) -> bool:
-    if not line.endswith(b"\n") or line[8:9] != b" ":
-        return False
+def read_payloads(path: Path, start: int = 0) -> Iterator[dict[str, object]]:
+    """The payloads of the whole records from a byte on, without the lock: somebody may be writing."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return int(line[:8], 16) == zlib.crc32(line[9:-1])
-    except ValueError:
-        return False
+        for frame in frames(file, max(start, len(HEADER)), os.fstat(file).st_size):
+            yield json.loads(os.pread(file, frame.length, frame.offset))
+    finally:
+        os.close(file)
+
+
+def lock_file(path: Path) -> Path:
+    """The lock beside a journal; `pipeline.lock.read_holder` says who has it."""
+    return path.with_name(f"{path.name}.lock")
+
+
+def _locked(path: Path) -> Lock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Lock(lock_file(path))
+    except LockedError as error:
+        raise JournalError(
+            f"{path}: {error.holder or 'another process'} is working in this run folder; "
+            "wait for it or stop it"
+        ) from error
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be locked: {error.strerror}; choose another folder") from error
+
+
+def _check_version(path: Path, head: bytes) -> None:
+    if head == HEADER:
+        return
+    found = "a journal of another version of Solon" if _is_journal(head) else "no journal of Solon's"
+    raise JournalError(
+        f"{path}: {found}, so its answers cannot be read\n"
+        "  next: move the file away to ask everything again, or choose another --out"
+    )
+
+
+def _is_journal(head: bytes) -> bool:
+    """A header of any version, or the first version's line: eight digits of a checksum and a space."""
+    return head.startswith(b"solon journal ") or (head[8:9] == b" " and head[:8].isalnum())
+
+
+def _digest(key: str) -> bytes:
+    if len(key) != KEY_DIGITS:
+        raise ValueError(f"a journal key has {KEY_DIGITS} hexadecimal digits, not {len(key)}: {key!r}")
+    return bytes.fromhex(key)

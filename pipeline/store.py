@@ -1,71 +1,80 @@
-"""Stores a stage's records as Parquet and reads them back: whole or not at all, never empty.
+"""Reads a stage's records back: from a folder of shards (`pipeline.shards`), in order, a batch at a time."""
 
-Records are dataclasses; a Parquet row has their fields as columns, nested where they are.
-"""
-
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.shards import Manifest, Shards, StoreError, read_manifest
+
+__all__ = ["StoreError", "iter_records", "iter_rows", "read_records", "read_rows", "write_records"]
+
+BATCH = 1_000
+
 Record = TypeVar("Record")
 
 
-class StoreError(Exception):
-    """A stored file cannot be written or read; the message names it and the next step."""
-
-
-def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write plain rows as one Parquet file: to a temporary name, synced, renamed.
+def write_records(
+    folder: Path, records: Iterable[Record], kind: type[Record], *, stem: str = "part"
+) -> Manifest:
+    """Write a whole folder of shards anew; `kind` is a dataclass, or a TypedDict for plain rows.
 
     Raises:
-        StoreError: there are no rows.
+        StoreError: there are no records, or a file cannot be written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not rows:
-        raise StoreError(f"{path}: there is nothing to write")
-    table = pa.Table.from_pylist([dict(row) for row in rows])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    shards = Shards(folder, kind, made_by="", stem=stem)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).rename(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        shards.restart()
+        for record in records:
+            shards.add("", [record])
+        if not shards.has_records:
+            raise StoreError(f"{folder}: there is nothing to write")
+        return shards.finish()
+    finally:
+        shards.close()
 
 
-def read_rows(path: Path) -> list[dict[str, object]]:
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise StoreError(f"{path}: no such file; run the stage that makes it first")
-    return pq.read_table(path).to_pylist()
-
-
-def write_records(path: Path, records: Sequence[Record], kind: type[Record]) -> None:
-    """Write dataclass records; raises as `write_rows` does."""
-    write_rows(path, TypeAdapter(list[kind]).dump_python(list(records), mode="json"))  # type: ignore[valid-type]
-
-
-def read_records(path: Path, kind: type[Record]) -> list[Record]:
-    """Read what `write_records` wrote.
+def iter_rows(folder: Path) -> Iterator[dict[str, object]]:
+    """The plain rows of a folder of shards, in order.
 
     Raises:
-        StoreError: the file is missing or holds something else.
+        StoreError: the folder is not there, or not whole.
     """
-    try:
-        return TypeAdapter(list[kind]).validate_python(read_rows(path))  # type: ignore[valid-type]
-    except ValidationError as error:
-        raise StoreError(
-            f"{path}: not what this version of Solon writes: {error.errors()[0]['msg']}"
-        ) from error
+    import pyarrow.parquet as pq
+
+    manifest = read_manifest(folder)
+    if manifest is None or not manifest.complete:
+        raise StoreError(f"{folder}: not there or not finished; run the stage that makes it first")
+    for path in manifest.files(folder):
+        if not path.is_file():
+            raise StoreError(f"{path}: no such file; remove {folder} and run the stage that makes it again")
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=BATCH):
+                yield from batch.to_pylist()
+
+
+def read_rows(folder: Path) -> list[dict[str, object]]:
+    """All rows at once; raises as `iter_rows` does."""
+    return list(iter_rows(folder))
+
+
+def iter_records(folder: Path, kind: type[Record]) -> Iterator[Record]:
+    """The records of a folder of shards, in order.
+
+    Raises:
+        StoreError: the folder is not there or not whole, or holds something else.
+    """
+    adapter = TypeAdapter(kind)
+    for row in iter_rows(folder):
+        try:
+            yield adapter.validate_python(row)
+        except ValidationError as error:
+            raise StoreError(
+                f"{folder}: not what this version of Solon writes: {error.errors()[0]['msg']}"
+            ) from error
+
+
+def read_records(folder: Path, kind: type[Record]) -> list[Record]:
+    """All records at once; raises as `iter_records` does."""
+    return list(iter_records(folder, kind))

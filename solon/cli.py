@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from solon.errors import BAD_INPUT, FAILED, INTERRUPTED, BadInputError, exit_code
+from solon.errors import BAD_INPUT, FAILED, INTERRUPTED, BadInputError, exit_code, is_stop
 
 if TYPE_CHECKING:
     from solon.recipe import LoadedRecipe, Stage
@@ -31,7 +31,9 @@ _EPILOG = """\
 examples:
   solon init my-project                     a recipe, a constitution, prompts and data to edit
   solon validate my-project/recipe.yaml     everything that can be found out before a model loads
+  solon estimate my-project/recipe.yaml     what it will cost, from a small sample
   solon run my-project/recipe.yaml          all of it; run it again to go on where it stopped
+  solon status runs/my-run                  how far it is
   solon run my-project/recipe.yaml --set training.sft.learning_rate=1e-4 --out runs/lower
 """
 
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     given = _parser().parse_args(arguments)
+    given.arguments = arguments
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -51,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
+        if is_stop(error):
+            return _stopped(given, arguments)
         code = exit_code(error)
         if code is None:
             raise
@@ -60,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _stopped(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     if given.resumes:
-        again = shlex.join(["solon", *arguments])
-        _complain(f"\nstopped; every answer so far is kept. To go on:\n  {again}")
+        from solon.interrupt import how_to_go_on
+
+        _complain(f"\n{how_to_go_on(arguments)}")
     else:
         _complain("\nstopped")
     return INTERRUPTED
@@ -83,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="show Solon's version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run_commands(commands)
+    _add_watching_commands(commands)
     _add_other_commands(commands)
     _add_constitution_commands(commands)
     return parser
@@ -116,6 +123,7 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     for name, purpose, only in stages:
         parser = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
         _add_recipe(parser)
+        _add_consent(parser)
         parser.set_defaults(command=_run, only=only, method=None, resumes=True)
         if name == "train":
             parser.add_argument("--method", choices=("sft", "dpo"), help="only this one")
@@ -129,6 +137,36 @@ def _add_other_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     init = commands.add_parser("init", help="write a recipe, a constitution, prompts and data to edit")
     init.add_argument("folder", type=Path, metavar="FOLDER", help="a new or empty folder")
     init.set_defaults(command=_init, resumes=False)
+
+
+def _add_watching_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    status = commands.add_parser("status", help="how far a run is, what failed and why, what it spent")
+    status.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    status.set_defaults(command=_status, resumes=False)
+    estimate = commands.add_parser("estimate", help="calls, tokens, time and money of a run, from a sample")
+    _add_recipe(estimate)
+    _add_estimate_options(estimate)
+    estimate.set_defaults(command=_estimate, resumes=True)
+
+
+def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sample", type=int, default=8, metavar="N", help="rows to ask about (default: 8)")
+    for kind in ("prompt", "completion"):
+        parser.add_argument(
+            f"--price-{kind}",
+            type=float,
+            default=0.0,
+            metavar="PRICE",
+            help=f"what a million {kind} tokens cost",
+        )
+
+
+def _add_consent(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help="go on although the recipe or its files changed, and make again only what that touches",
+    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -170,12 +208,43 @@ def _run(given: argparse.Namespace) -> int:
     loaded = load_recipe(given.recipe, given.settings)
     stages = _stages(loaded, given)
     out = given.out or default_out(loaded.recipe)
-    _require_sound(loaded, out)
+    _require_sound(loaded, out, accept_changes=given.accept_changes)
+    from solon.interrupt import stoppable
     from solon.run import run
 
-    folder = open_run_folder(out, loaded)
-    _hush_libraries()
-    run(loaded, folder, stages, reporter())
+    with stoppable(given.arguments) as stop:
+        folder = open_run_folder(out, loaded, accept_changes=given.accept_changes)
+        _hush_libraries()
+        run(loaded, folder, stages, reporter(), stop=stop)
+    return 0
+
+
+def _status(given: argparse.Namespace) -> int:
+    from solon.status import status
+
+    sys.stdout.write(status(given.run))
+    return 0
+
+
+def _estimate(given: argparse.Namespace) -> int:
+    from solon.console import reporter
+    from solon.estimated import Prices
+    from solon.recipe import load_recipe
+    from solon.run_folder import default_out
+
+    if given.sample < 1:
+        raise BadInputError(f"--sample {given.sample}: expected at least one row")
+    loaded = load_recipe(given.recipe, given.settings)
+    out = given.out or default_out(loaded.recipe)
+    # A run that the folder may hold is not touched: only what the recipe itself says is looked at.
+    _require_sound(loaded, out, accept_changes=True)
+    from solon.estimate import estimate
+    from solon.interrupt import stoppable
+
+    with stoppable(given.arguments) as stop:
+        _hush_libraries()
+        prices = Prices(given.price_prompt, given.price_completion)
+        estimate(loaded, out, reporter(), sample=given.sample, prices=prices, stop=stop)
     return 0
 
 
@@ -196,10 +265,10 @@ def _stages(loaded: "LoadedRecipe", given: argparse.Namespace) -> tuple["Stage",
     return stages
 
 
-def _require_sound(loaded: "LoadedRecipe", out: Path) -> None:
+def _require_sound(loaded: "LoadedRecipe", out: Path, *, accept_changes: bool = False) -> None:
     from solon.validate import problems
 
-    found = problems(loaded, out)
+    found = problems(loaded, out, accept_changes=accept_changes)
     if found:
         count = f"\n\n{len(found)} problems" if len(found) > 1 else ""
         raise BadInputError("\n\n".join(found) + count)

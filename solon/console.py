@@ -148,7 +148,7 @@ class PlainReporter:
         except BaseException:
             self.say(f"{name}: stopped after {log.done}")
             raise
-        self.say(f"{name}: done, {log.done} in {_duration(self._clock() - log.started)}{log.noted()}")
+        self.say(f"{name}: done, {log.done} in {duration(self._clock() - log.started)}{log.noted()}")
 
     def say(self, text: str) -> None:
         clock = f"{self._now():%H:%M:%S}"
@@ -217,7 +217,7 @@ class _Log:
     def _left(self, rate: float) -> str:
         if self.total is None or rate <= 0:
             return ""
-        return f", about {_duration((self.total - self.done) / rate)} left"
+        return f", about {duration((self.total - self.done) / rate)} left"
 
 
 def _rate(per_second: float) -> str:
@@ -227,7 +227,7 @@ def _rate(per_second: float) -> str:
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`1.4 s`, `42 s`, `3:07` minutes, `1:02:45` hours."""
     if seconds < 10:
         return f"{max(seconds, 0.0):.1f} s"

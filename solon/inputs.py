@@ -9,16 +9,25 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from constitution.document import Problem, nearest
 from critique.model import Kind, Request
+from pipeline.index import Index
 from prompts.message import Conversation, Message, as_dicts, conversation
 from solon.recipe import Source
 from solon.rows import InputError, Row, read_rows
 
-__all__ = ["InputError", "check_apart", "check_disjoint", "read_requests"]
+__all__ = [
+    "InputError",
+    "check_apart",
+    "check_disjoint",
+    "check_requests",
+    "iter_requests",
+    "read_requests",
+]
 
 MAX_ID = 200
 PROBLEMS_SHOWN = 10
@@ -33,61 +42,118 @@ def read_requests(source: Source, kind: Kind, *, base: Path) -> list[Request]:
     Raises:
         InputError: with up to ten problems; no rows at all is one too.
     """
+    return list(_sound(source, kind, base, problems_shown=PROBLEMS_SHOWN))
+
+
+def iter_requests(source: Source, kind: Kind, *, base: Path) -> Iterator[Request]:
+    """The same requests one after another, for any number of them; `InputError` at the first problem."""
+    return _sound(source, kind, base, problems_shown=1)
+
+
+def check_requests(source: Source, kind: Kind, *, base: Path) -> int:
+    """How many requests there are; raises as `read_requests` does, and keeps none of them."""
+    return sum(1 for _ in _sound(source, kind, base, problems_shown=PROBLEMS_SHOWN))
+
+
+def _sound(source: Source, kind: Kind, base: Path, *, problems_shown: int) -> Iterator[Request]:
+    """Requests as long as nothing is wrong; problems are gathered up to a number and raised together."""
     problems: list[Problem] = []
-    requests: list[Request] = []
-    first: dict[str, Row] = {}
-    made = Counter[str]()
+    ids, names, count = _Ids(), _Names(), 0
     for row in read_rows(source, base=base):
         try:
-            request = _request(row, kind, made=made)
-            if request.id in first:
-                raise _twice(row, request.id, first[request.id])
+            request = _request(row, kind, names=names)
+            ids.add(row, request.id)
         except InputError as error:
             problems += error.problems
-            if len(problems) >= PROBLEMS_SHOWN:
+            if len(problems) >= problems_shown:
                 break
             continue
-        first[request.id] = row
-        requests.append(request)
+        count += 1
+        if not problems:
+            yield request
     if problems:
         raise InputError(*problems)
-    if not requests:
+    if not count:
         problem = Problem(str(base / source.path), "no prompts: the file is empty", expected=_EXPECTED)
         raise InputError(problem)
-    return requests
 
 
-def check_disjoint(train: Sequence[Request], held_out: Sequence[Request]) -> None:
+class _Ids:
+    """The ids of a source with their places, in a few bytes each: a source may have millions of rows."""
+
+    def __init__(self) -> None:
+        self._places = Index()
+
+    def add(self, row: Row, name: str) -> None:
+        """`InputError` where the id is there already."""
+        digest = _digest(name)
+        first = next(self._places.candidates(digest), None)
+        if first is not None:
+            place = replace(row, line=first if row.line else None, number=first).place
+            what = f"the id `{name}` is there already, at {place}"
+            step = "give each row an id of its own, or none"
+            raise InputError(row.problem(what, key="id", next_step=step))
+        self._places.add(digest, row.line or row.number)
+
+
+class _Names:
+    """Names made from content: a prompt's repetitions are numbered."""
+
+    def __init__(self) -> None:
+        self._seen = Index()
+        self._repeated = Counter[str]()
+
+    def numbered(self, name: str) -> str:
+        digest = _digest(name)
+        if next(self._seen.candidates(digest), None) is None:
+            self._seen.add(digest, 0)
+            return name
+        self._repeated[name] += 1
+        return f"{name}-{self._repeated[name] + 1}"
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:16]
+
+
+def check_disjoint(train: Iterable[Request], held_out: Sequence[Request]) -> None:
     """`InputError` where a held-out prompt is in training, however it is cased, spaced and punctuated.
 
     A held-out prompt counts as seen where it is the whole of what the user says in a training conversation,
     or one of the user's turns there.
     """
+    texts = [_normalised(" ".join(_said(request))) for request in held_out]
     seen: dict[str, str] = {}
+    wanted = frozenset(texts)
     for request in train:
         said = _said(request)
-        for text in (*said, " ".join(said)):
-            seen.setdefault(_normalised(text), request.id)
-    both = [(request, seen.get(_normalised(" ".join(_said(request))))) for request in held_out]
+        for text in map(_normalised, (*said, " ".join(said))):
+            if text in wanted:
+                seen.setdefault(text, request.id)
+    both = [(request, seen.get(text)) for request, text in zip(held_out, texts, strict=True)]
     leaks = [(request, owner) for request, owner in both if owner is not None]
     if leaks:
         raise InputError(_leaked(leaks))
 
 
-def check_apart(first: Sequence[Request], second: Sequence[Request], *, names: tuple[str, str]) -> None:
+def check_apart(first: Iterable[Request], second: Iterable[Request], *, names: tuple[str, str]) -> None:
     """`InputError` where two sources that are used together have a row of the same id; `names` says which."""
-    ids = {request.id for request in first}
-    shared = next((request.id for request in second if request.id in ids), None)
+    ids = Index()
+    for request in first:
+        ids.add(_digest(request.id), 0)
+    shared = next(
+        (other.id for other in second if any(True for _ in ids.candidates(_digest(other.id)))), None
+    )
     if shared is not None:
         step = "give each row an id of its own, or leave `id` out of one of the two"
         what = f"both have a row with the id `{shared}`"
         raise InputError(Problem(" and ".join(names), what, next_step=step))
 
 
-def _request(row: Row, kind: Kind, *, made: Counter[str]) -> Request:
+def _request(row: Row, kind: Kind, *, names: _Names) -> Request:
     said = _conversation(row)
     return Request(
-        id=_id(row, kind, said, made=made),
+        id=_id(row, kind, said, names=names),
         kind=kind,
         conversation=said,
         category=_label(row, "category"),
@@ -162,7 +228,7 @@ def _no_prompt(row: Row) -> InputError:
     )
 
 
-def _id(row: Row, kind: Kind, said: Conversation, *, made: Counter[str]) -> str:
+def _id(row: Row, kind: Kind, said: Conversation, *, names: _Names) -> str:
     """The row's own id, or one made from what is said; a prompt's repetitions are numbered."""
     value = row.values.get("id")
     if value is not None:
@@ -172,8 +238,7 @@ def _id(row: Row, kind: Kind, said: Conversation, *, made: Counter[str]) -> str:
         return given
     text = json.dumps(as_dicts(said), sort_keys=True)
     name = f"{kind.replace('_', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    made[name] += 1
-    return name if made[name] == 1 else f"{name}-{made[name]}"
+    return names.numbered(name)
 
 
 def _label(row: Row, key: str) -> str:
@@ -190,11 +255,6 @@ def _label(row: Row, key: str) -> str:
     if not name.isprintable():
         raise InputError(row.problem(f"`{key}` holds control characters", key=key, expected="printable text"))
     return name
-
-
-def _twice(row: Row, name: str, first: Row) -> InputError:
-    what = f"the id `{name}` is there already, at {first.place}"
-    return InputError(row.problem(what, key="id", next_step="give each row an id of its own, or none"))
 
 
 def _leaked(leaks: Sequence[tuple[Request, str]]) -> Problem:

@@ -1,116 +1,164 @@
 """The main job, stage by stage: critique, SFT, labels, DPO, evaluation, report.
 
-Each stage reads what the one before it stored in the run folder and stores its own output whole, so that a
-run which was stopped goes on where it stood: finished stages are skipped, and answers of an unfinished one
-come from the journal.
+Each stage reads what the one before it stored in the run folder and stores its own output there. A run that
+was stopped goes on where it stood: finished stages are skipped, whole shards of an unfinished one too, and
+answers behind them come from the journal. A finished stage is made again where what it was made from changed.
 """
 
 import asyncio
 import contextlib
-import json
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 
-from critique.model import Request, Text, Trajectory
-from critique.revise import Reviser
-from critique.select import Selected, select
-from engine.open import open_engine
-from engine.protocol import Engine, Sampling
+from critique.model import Trajectory
+from engine.protocol import Engine
 from engine.settings import ModelSettings
-from evaluation.answer import Answerer, Question
-from evaluation.grader import graded
 from evaluation.model import Graded, ModelResult, Suite
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
-from labeling.judge import TEMPLATES, Judge
+from labeling.judge import TEMPLATES
 from labeling.model import Labelled
-from labeling.pairs import Candidate, Labeler, drawn
 from pipeline.context import Context
+from pipeline.gate import Stop, StoppedError
 from pipeline.journal import Journal
-from pipeline.runner import HasId, Outcome, Program, collect, run_rows
-from pipeline.store import read_records, read_rows, write_records
+from pipeline.runner import HasId, Program
+from pipeline.store import iter_records, read_rows
 from prompts.message import Conversation
 from solon.console import Reporter
-from solon.inputs import check_apart, check_disjoint, read_requests
+from solon.engines import in_flight, open_roles
+from solon.estimated import compared
+from solon.programs import (
+    answerer,
+    candidates,
+    held_out,
+    labeler,
+    questions,
+    reviser,
+    selected,
+    training_requests,
+)
+from solon.progress import Progress, State
 from solon.recipe import LoadedRecipe, Stage
-from solon.run_folder import RunFolder
+from solon.run_folder import RunFolder, estimate_folder, input_digests
+from solon.stage_inputs import made_from
+from solon.work import RunError, SizedRows, Work, run_stage
 from training.model import TrainingProgress
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
 
 
-class RunError(Exception):
-    """A stage cannot go on; the message says why and what to do next."""
-
-
-def run(loaded: LoadedRecipe, folder: RunFolder, stages: Sequence[Stage] | None, reporter: Reporter) -> None:
+def run(
+    loaded: LoadedRecipe,
+    folder: RunFolder,
+    stages: Sequence[Stage] | None,
+    reporter: Reporter,
+    *,
+    stop: Stop | None = None,
+) -> None:
     """Run the stages (all that the recipe has, if None) in the folder, and go on with what is half done.
 
     Raises:
         RunError: a stage has nothing to go on with, or needs one that has not run.
+        StoppedError: `stop` was asked; everything that had come is kept.
         EngineError, TrainingError, JournalError, StoreError: as the parts below say.
     """
-    asyncio.run(_Run(loaded, folder, reporter).go(stages or loaded.recipe.stages))
+    with _journal(folder, reporter) as journal:
+        progress = Progress(folder.progress)
+        progress.go_on(journal)
+        work = _Run(loaded, folder, reporter, journal, progress, stop or Stop())
+        asyncio.run(work.go(stages or loaded.recipe.stages))
 
 
-@dataclass(slots=True)
+def _journal(folder: RunFolder, reporter: Reporter) -> Journal:
+    sample = estimate_folder(folder.path) / folder.answers.name
+    journal = Journal(folder.answers, also=[sample] if sample.is_file() else [])
+    if journal.left_by is not None:
+        reporter.say(f"journal: taken over from {journal.left_by}, which ended without closing it")
+    if journal.cut_off:
+        reporter.say(f"journal: a record cut short by a crash was taken off ({journal.cut_off} bytes)")
+    return journal
+
+
+@dataclass
 class _Run:
     loaded: LoadedRecipe
     folder: RunFolder
     reporter: Reporter
+    journal: Journal
+    progress: Progress
+    stop: Stop
     seconds: dict[str, float] = field(default_factory=dict)
 
     async def go(self, stages: Sequence[Stage]) -> None:
+        loop = asyncio.get_running_loop()
+        # A signal's handler runs between two steps of the loop: this wakes it to take them.
+        self.stop.then(lambda: loop.call_soon_threadsafe(lambda: None))
         steps = {
-            "critique": (self.trajectories, self.critique),
+            "critique": (self.folder.trajectories, self.critique),
             "sft": (self.folder.sft, self.sft),
-            "label": (self.comparisons, self.label),
+            "label": (self.folder.comparisons, self.label),
             "dpo": (self.folder.dpo, self.dpo),
             "evaluate": (self.folder.report, self.evaluate),
         }
         for stage in stages:
             output, work = steps[stage]
-            if output.exists():
-                self.reporter.say(f"{stage}: done before, in {output}")
-                continue
-            started = time.monotonic()
+            await self._stage(stage, output, work)
+        comparison = compared(self.progress.stages, self.folder)
+        if comparison:
+            self.reporter.say(comparison)
+
+    async def _stage(self, stage: Stage, output: Path, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the stage, unless it was done from the same inputs."""
+        if self.stop.asked:
+            raise StoppedError(f"stopped before {stage}")
+        inputs = self._made_from(stage)
+        if output.exists() and self.progress.is_done(stage, inputs):  # noqa: ASYNC240
+            self.reporter.say(f"{stage}: done before, in {output}")
+            return
+        begun = self.progress.begin(stage, inputs)
+        state: State = "failed"
+        try:
             await work()
-            self.seconds[stage] = time.monotonic() - started
-            self.reporter.say(f"{stage}: {self.seconds[stage]:.0f} s in all")
+            state = "done"
+        except (StoppedError, asyncio.CancelledError):
+            state = "stopped"
+            raise
+        finally:
+            self.progress.end(begun, state)
+        self.seconds[stage] = begun.seconds
+        self.reporter.say(f"{stage}: {begun.seconds:.0f} s in all")
 
-    @property
-    def trajectories(self) -> Path:
-        return self.folder.data / "trajectories.parquet"
+    def _made_from(self, stage: Stage) -> str:
+        return made_from(stage, self.loaded, self._files, folder=self.folder, progress=self.progress)
 
-    @property
-    def comparisons(self) -> Path:
-        return self.folder.data / "comparisons.parquet"
+    @cached_property
+    def _files(self) -> Mapping[str, str]:
+        return input_digests(self.loaded)
 
     # The stages, in the order of the data's way.
 
     async def critique(self) -> None:
         """Respond, critique, revise; then the SFT dataset of what is fit to learn from."""
-        requests = self._training_requests()
-        settings = self.loaded.recipe.critique
+        settings, folder = self.loaded.recipe.critique, self.folder.trajectories
         async with self._engines(assistant=self.loaded.assistant, judge=self.loaded.judge) as context:
-            program = Reviser(self.loaded.constitution, self.loaded.prompts, settings)
-            trajectories = await self._rows("critique", program, requests, context)
+            requests = training_requests(self.loaded)
+            await self._rows(
+                "critique", reviser(self.loaded), requests, context, kind=Trajectory, folder=folder
+            )
             provenance = self._provenance(
                 context,
                 ("respond", *(("direct_revision",) if settings.direct else ("critique", "revise"))),
                 critique=settings.model_dump(mode="json"),
             )
-        chosen = [(trajectory, self._selected(trajectory)) for trajectory in trajectories]
+        trajectories = iter_records(folder, Trajectory)
+        chosen = ((trajectory, selected(self.loaded, trajectory)) for trajectory in trajectories)
         dataset = sft_dataset(chosen, provenance)
+        title = f"{self.loaded.recipe.name}: SFT"
+        write_dataset(self.folder.sft_dataset, dataset, title=title, facts=self._facts)
         self._counts("SFT dataset", dataset.counts)
-        write_dataset(
-            self.folder.data / "sft", dataset, title=f"{self.loaded.recipe.name}: SFT", facts=self._facts()
-        )
-        write_records(self.trajectories, trajectories, Trajectory)
 
     async def sft(self) -> None:
         """Fine-tune the assistant on revisions and helpful samples."""
@@ -119,7 +167,8 @@ class _Run:
             raise RunError("the recipe has no `training.sft` section; add one, or leave this stage out")
         from training.sft import train_sft
 
-        rows = read_rows(_require(self.folder.data / "sft" / "train.parquet", needs="critique"))
+        rows = read_rows(self._made("critique", self.folder.sft_dataset, needs="critique"))
+        self._make_room("sft", self.folder.sft)
         with self._bar("sft") as progress:
             trained = await asyncio.to_thread(
                 train_sft,
@@ -139,31 +188,27 @@ class _Run:
         settings = self.loaded.recipe.labeling
         if settings is None:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
-        trajectories = read_records(_require(self.trajectories, needs="critique"), Trajectory)
-        candidates = [Candidate(trajectory, self._good(trajectory)) for trajectory in trajectories]
-        rows = drawn(candidates, settings, seed=self.loaded.recipe.seed)
+        self._made("critique", self.folder.trajectories, needs="critique")
+        rows = candidates(self.loaded, iter_records(self.folder.trajectories, Trajectory))
         engines = {"judge": self.loaded.judge, "policy": self._sl_model()}
         async with self._engines(**engines) as context:
-            judge = Judge(self.loaded.constitution, self.loaded.prompts, settings)
-            groups = await self._rows("label", Labeler(judge), rows, context)
+            program = labeler(self.loaded)
+            folder = self.folder.comparisons
+            await self._rows("label", program, rows, context, kind=Labelled, folder=folder, many=True)
             provenance = self._provenance(
                 context, ("respond", TEMPLATES[settings.method]), labeling=settings.model_dump(mode="json")
             )
-        labelled = [item for group in groups for item in group]
-        if not labelled:
-            raise RunError(
-                "no pair of responses was made: both samples were the same everywhere; raise the temperature"
-            )
+        agreed = _Agreement()
+        labelled = agreed.counting(iter_records(self.folder.comparisons, Labelled))
         dataset = preference_dataset(labelled, settings, provenance)
-        self._counts("preference dataset", dataset.counts)
-        self.reporter.say(_orders(labelled))
         write_dataset(
-            self.folder.data / "preferences",
+            self.folder.preferences,
             dataset,
             title=f"{self.loaded.recipe.name}: preferences",
-            facts=self._facts() | {"judge": _orders(labelled)},
+            facts=lambda: self._facts() | {"judge": str(agreed)},
         )
-        write_records(self.comparisons, labelled, Labelled)
+        self._counts("preference dataset", dataset.counts)
+        self.reporter.say(str(agreed))
 
     async def dpo(self) -> None:
         """Direct preference optimisation from the SL model."""
@@ -172,7 +217,8 @@ class _Run:
             raise RunError("the recipe has no `training.dpo` section; add one, or leave this stage out")
         from training.dpo import train_dpo
 
-        rows = read_rows(_require(self.folder.data / "preferences" / "train.parquet", needs="label"))
+        rows = read_rows(self._made("label", self.folder.preferences, needs="label"))
+        self._make_room("dpo", self.folder.dpo)
         with self._bar("dpo") as progress:
             trained = await asyncio.to_thread(
                 train_dpo,
@@ -189,23 +235,17 @@ class _Run:
 
     async def evaluate(self) -> None:
         """Every model on the held-out prompts, and the report of before and after."""
-        settings = self.loaded.recipe.evaluation
-        if settings is None:
-            raise RunError("the recipe has no `evaluation` section; add one, or leave this stage out")
         from evaluation.report import console_table, write_report
 
-        questions = self._questions()
-        sampling = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature)
+        asked, program = questions(self.loaded), answerer(self.loaded)
         results, fingerprints = [], {}
         for name, model in self._models().items():
+            stage, out = f"evaluate {name}", self.folder.evaluation / name
             async with self._engines(model=model) as context:
-                answers = await self._rows(
-                    f"evaluate {name}", Answerer(self.loaded.prompts, sampling), questions, context
-                )
+                await self._rows(stage, program, asked, context, kind=Graded, folder=out)
                 fingerprints[f"{name} model"] = _named(context.engines["model"])
-            results.append(ModelResult(name, tuple(answers)))
-            rows = [graded(answer) for answer in answers]
-            write_records(self.folder.evaluation / f"{name}.parquet", rows, Graded)
+            answers = tuple(record.answer for record in iter_records(out, Graded))
+            results.append(ModelResult(name, answers))
         facts = self._facts() | fingerprints | {f"seconds, {k}": f"{v:.0f}" for k, v in self.seconds.items()}
         report = write_report(results, self.folder.path, facts=facts)
         self.reporter.table(console_table(results))
@@ -213,43 +253,11 @@ class _Run:
 
     # What the stages share.
 
-    def _training_requests(self) -> list[Request]:
-        data, base = self.loaded.recipe.data, self.loaded.folder
-        requests = read_requests(data.red_team, "red_team", base=base)
-        if data.helpful is not None:
-            helpful = read_requests(data.helpful, "helpful", base=base)
-            check_apart(requests, helpful, names=("data.red_team", "data.helpful"))
-            requests += helpful
-        if self.loaded.recipe.evaluation is not None:
-            check_disjoint(requests, self._held_out("harmful") + self._held_out("harmless"))
-        return requests
-
-    def _held_out(self, suite: Suite) -> list[Request]:
-        settings = self.loaded.recipe.evaluation
-        if settings is None:
-            return []
-        source = settings.harmful if suite == "harmful" else settings.harmless
-        return read_requests(source, "helpful", base=self.loaded.folder)
-
-    def _questions(self) -> list[Question]:
-        return [
-            Question(f"{suite}/{request.id}", suite, request.category, request.conversation)
-            for suite in get_args(Suite)
-            for request in self._held_out(suite)
-        ]
-
     def _sample_conversations(self) -> list[Conversation]:
         """A few held-out prompts of each suite, for the samples beside a trained model."""
-        return [request.conversation for suite in get_args(Suite) for request in self._held_out(suite)[:3]]
-
-    def _selected(self, trajectory: Trajectory) -> list[Selected]:
-        return select(trajectory, self.loaded.constitution, self.loaded.recipe.critique.selection)
-
-    def _good(self, trajectory: Trajectory) -> Text | None:
-        """The answer to learn from: the last revision, or the first helpful sample, if selection kept it."""
-        answers = self._selected(trajectory)
-        answer = answers[-1] if trajectory.rounds else answers[0]
-        return answer.answer if answer.kept else None
+        return [
+            request.conversation for suite in get_args(Suite) for request in held_out(self.loaded, suite)[:3]
+        ]
 
     def _sl_model(self) -> ModelSettings:
         """The assistant after SFT, or as it is where the recipe has no SFT stage."""
@@ -258,10 +266,36 @@ class _Run:
         return self._trained(self.folder.sft, needs="train --method sft")
 
     def _trained(self, folder: Path, *, needs: str) -> ModelSettings:
-        _require(folder, needs=needs)
+        self._made("sft" if folder == self.folder.sft else "dpo", folder, needs=needs)
         if (folder / "adapter_config.json").exists():
             return self.loaded.assistant.model_copy(update={"adapter": folder.resolve()})
         return self.loaded.assistant.model_copy(update={"model": str(folder.resolve()), "adapter": None})
+
+    def _made(self, stage: Stage, output: Path, *, needs: str) -> Path:
+        """The output of an earlier stage, if it is there and of this recipe; else which command makes it."""
+        if not output.exists():
+            raise RunError(f"{output}: not there yet; run `solon {needs}` first")
+        if not self.progress.is_done(stage, self._made_from(stage)):
+            raise RunError(
+                f"{output}: unfinished, or made from other inputs; run `solon {needs}` first, or `solon run`"
+            )
+        return output
+
+    def _make_room(self, stage: Stage, out: Path) -> None:
+        """Put a model that was trained from other inputs aside, its checkpoints too: they cost time."""
+        partial = out.with_name(f"{out.name}.partial")
+        if partial.exists() and self.progress.stages[stage].changed:
+            self.reporter.say(f"{stage}: checkpoints of other inputs kept in {self._put_aside(partial)}")
+        if out.exists():
+            self.reporter.say(f"{stage}: the model of other inputs kept in {self._put_aside(out)}")
+        self.progress.stages[stage].changed = False
+
+    def _put_aside(self, out: Path) -> Path:
+        number = 1
+        while (kept := self.folder.earlier_models / f"{out.name}-{number}").exists():
+            number += 1
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        return out.rename(kept)
 
     def _models(self) -> dict[str, ModelSettings]:
         """The models to evaluate, base first."""
@@ -275,66 +309,42 @@ class _Run:
 
     @contextlib.asynccontextmanager
     async def _engines(self, **roles: ModelSettings) -> AsyncIterator[Context]:
-        """Open engines by role, one for roles with equal settings, and the journal."""
-        opened: dict[ModelSettings, Engine] = {}
-        with Journal(self.folder.journal / "answers.log") as journal:
-            if journal.cut_off:
-                self.reporter.say(
-                    f"journal: a record cut short by a crash was taken off ({journal.cut_off} bytes)"
-                )
-            try:
-                for role, settings in roles.items():
-                    if settings not in opened:
-                        self.reporter.say(
-                            f"loading {role}: {settings.model}"
-                            + (f" + {settings.adapter}" if settings.adapter else "")
-                        )
-                        opened[settings] = await open_engine(settings)
-                engines = {role: opened[settings] for role, settings in roles.items()}
-                yield Context(engines, journal, self.loaded.recipe.seed)
-            finally:
-                for engine in opened.values():
-                    await engine.close()
+        """Engines by role, and what their rows share."""
+        bounds = {role: in_flight(settings) for role, settings in roles.items()}
+        async with open_roles(roles, self.reporter.say) as engines:
+            seed = self.loaded.recipe.seed
+            yield Context(engines, self.journal, seed, in_flight=bounds, stop=self.stop)
 
     async def _rows(
-        self, stage: str, program: Program[Row, Record], rows: Sequence[Row], context: Context
-    ) -> list[Record]:
-        """Run the rows under a progress bar; failed rows are stored with their reasons, not returned."""
-        with self.reporter.stage(stage, total=len(rows)) as bar:
-            outcomes = await collect(run_rows(program, rows, context, on_done=bar.advance))
-        tally = context.tally
-        self.reporter.say(
-            f"{stage}: {tally.asked} calls asked, {tally.found} found in the journal, "
-            f"{tally.prompt_tokens} prompt and {tally.completion_tokens} new tokens"
-        )
-        failed = [outcome for outcome in outcomes if outcome.record is None]
-        if failed:
-            self._store_failures(stage, failed)
-        records = [outcome.record for outcome in outcomes if outcome.record is not None]
-        if not records:
-            raise RunError(f"{stage}: every row failed; the first reason: {failed[0].message}")
-        return records
-
-    def _store_failures(self, stage: str, failed: Sequence[Outcome[Record]]) -> None:
-        path = self.folder.data / f"failed-{stage.replace(' ', '-')}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps({"id": o.row_id, "reason": o.reason, "message": o.message}) for o in failed]
-        path.write_text("\n".join(lines) + "\n")
-        reasons = ", ".join(
-            f"{reason}: {count}" for reason, count in Counter(o.reason for o in failed).items()
-        )
-        self.reporter.say(f"{stage}: {len(failed)} rows failed ({reasons}); see {path}")
+        self,
+        name: str,
+        program: Program[Row, Record] | Program[Row, Sequence[Record]],
+        rows: SizedRows[Row],
+        context: Context,
+        *,
+        kind: type[Record],
+        folder: Path,
+        many: bool = False,
+    ) -> None:
+        stage, _, part = name.partition(" ")
+        inputs = self._made_from(cast("Stage", stage))
+        work = Work(name, inputs, folder, kind, many, ends=bool(part))
+        await run_stage(work, program, rows, context, progress=self.progress, reporter=self.reporter)
 
     @contextlib.contextmanager
     def _bar(self, stage: str) -> Iterator[Callable[[TrainingProgress], None]]:
+        begun = self.progress.stages[stage]
         with self.reporter.stage(stage) as bar:
-            phase = ""
 
             def show(progress: TrainingProgress) -> None:
-                nonlocal phase
+                if self.stop.asked:
+                    raise StoppedError(f"stopped after step {progress.step}")
                 bar.move_to(progress.step, progress.total)
                 loss = f"loss {progress.loss:.3f}" if progress.loss is not None else ""
-                bar.note(f"{progress.phase} {loss}".strip())
+                begun.note = f"{progress.phase} {loss}".strip()
+                bar.note(begun.note)
+                begun.done, begun.total = progress.step, progress.total
+                self.progress.tick(begun)
 
             yield show
 
@@ -364,20 +374,25 @@ class _Run:
         self.reporter.say(f"{name}: " + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))
 
 
-def _require(path: Path, *, needs: str) -> Path:
-    """The output of an earlier stage, if it is there; else which command makes it."""
-    if not path.exists():
-        raise RunError(f"{path}: not there yet; run `solon {needs}` first")
-    return path
-
-
-def _orders(labelled: Sequence[Labelled]) -> str:
+@dataclass(slots=True)
+class _Agreement:
     """How often the judge named the same response in both orders; a fair coin would in half of them."""
-    same_response = sum(item.judgment.agree for item in labelled)
-    return (
-        f"the two orders named the same response in {same_response} of {len(labelled)} pairs "
-        f"({100 * same_response / len(labelled):.0f} %), else the same position"
-    )
+
+    pairs: int = 0
+    same_response: int = 0
+
+    def counting(self, labelled: Iterable[Labelled]) -> Iterator[Labelled]:
+        """The pairs as they come, counted on their way."""
+        for item in labelled:
+            self.pairs += 1
+            self.same_response += item.judgment.agree
+            yield item
+
+    def __str__(self) -> str:
+        return (
+            f"the two orders named the same response in {self.same_response} of {self.pairs} pairs "
+            f"({100 * self.same_response / max(self.pairs, 1):.0f} %), else the same position"
+        )
 
 
 def _named(engine: Engine) -> str:

@@ -51,9 +51,35 @@ class RunFolder:
         return self.path / "journal"
 
     @property
+    def answers(self) -> Path:
+        """The journal's file; the lock is beside it."""
+        return self.journal / "answers.log"
+
+    @property
+    def progress(self) -> Path:
+        """How far each stage is."""
+        return self.path / "progress.json"
+
+    @property
     def data(self) -> Path:
         """The folder of the datasets that were made."""
         return self.path / "data"
+
+    @property
+    def trajectories(self) -> Path:
+        return self.data / "trajectories"
+
+    @property
+    def sft_dataset(self) -> Path:
+        return self.data / "sft"
+
+    @property
+    def comparisons(self) -> Path:
+        return self.data / "comparisons"
+
+    @property
+    def preferences(self) -> Path:
+        return self.data / "preferences"
 
     @property
     def sft(self) -> Path:
@@ -62,6 +88,11 @@ class RunFolder:
     @property
     def dpo(self) -> Path:
         return self.path / "models" / "dpo"
+
+    @property
+    def earlier_models(self) -> Path:
+        """Models that were trained before the recipe was changed; nothing here is ever written over."""
+        return self.path / "models" / "earlier"
 
     @property
     def evaluation(self) -> Path:
@@ -77,18 +108,28 @@ def default_out(recipe: Recipe) -> Path:
     return Path("runs") / recipe.name
 
 
-def open_run_folder(out: Path, loaded: LoadedRecipe) -> RunFolder:
+def estimate_folder(out: Path) -> Path:
+    """Beside the run folder: the answers of an estimate's sample, which the run takes from there."""
+    return out.with_name(f"{out.name}.estimate")
+
+
+def open_run_folder(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = False) -> RunFolder:
     """Begin a run in a new or empty folder, or go on with one that was begun with the same settings.
+
+    With `accept_changes` a run goes on with other settings or inputs; the recipe that it had is kept beside.
 
     Raises:
         RunFolderError: the folder holds something else, or a run with other settings or inputs.
     """
-    objection = objection_to(out, loaded)
+    objection = objection_to(out, loaded, accept_changes=accept_changes)
     if objection:
         raise RunFolderError(objection)
     folder = RunFolder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        if accept_changes and changes(out, loaded):
+            _keep(folder.recipe)
+            _write(folder.inputs, json.dumps(input_digests(loaded), indent=2) + "\n")
         if not folder.inputs.exists():
             _write(folder.inputs, json.dumps(input_digests(loaded), indent=2) + "\n")
         # Written last: a folder that has it is a whole run folder.
@@ -98,8 +139,30 @@ def open_run_folder(out: Path, loaded: LoadedRecipe) -> RunFolder:
     return folder
 
 
-def objection_to(out: Path, loaded: LoadedRecipe) -> str:
+def objection_to(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = False) -> str:
     """Why the folder cannot hold this run, or "" where it can; nothing is written."""
+    strange = _strange(out)
+    if strange or accept_changes or not RunFolder(out).recipe.is_file():
+        return strange
+    changed = changes(out, loaded)
+    if not changed:
+        return ""
+    return (
+        f"{out}: holds a run with other settings or inputs, which are kept as they are.\n{changed}\n"
+        "  next: begin a new run with another --out, restore these to go on as before,\n"
+        "        or go on with the change and make again only what it touches: --accept-changes"
+    )
+
+
+def changes(out: Path, loaded: LoadedRecipe) -> str:
+    """What differs from the run that the folder holds, for people; "" where nothing does."""
+    folder = RunFolder(out)
+    kept = validate(read_document(folder.recipe), Recipe)
+    return "\n".join(filter(None, (_other_settings(folder, kept, loaded), _other_inputs(folder, loaded))))
+
+
+def _strange(out: Path) -> str:
+    """Why this is no folder of a run, whatever its settings."""
     folder = RunFolder(out)
     if out.is_symlink() and not out.exists():
         return f"{out}: is a link to nothing; choose another --out"
@@ -111,13 +174,16 @@ def objection_to(out: Path, loaded: LoadedRecipe) -> str:
     if not (folder.recipe.is_file() and folder.inputs.is_file()):
         return _foreign(folder)
     try:
-        kept = validate(read_document(folder.recipe), Recipe)
+        validate(read_document(folder.recipe), Recipe)
+        json.loads(folder.inputs.read_text(encoding="utf-8"))
     except DocumentError as error:
         return (
             f"{folder.recipe} cannot be read, so it is not clear what {out} holds; "
             f"choose another --out\n{error}"
         )
-    return _other_settings(folder, kept, loaded) or _other_inputs(folder, loaded)
+    except (OSError, ValueError):
+        return f"{folder.inputs}: cannot be read, so what the run began with is lost; choose another --out"
+    return ""
 
 
 def _foreign(folder: RunFolder) -> str:
@@ -135,13 +201,7 @@ def _other_settings(folder: RunFolder, kept: Recipe, loaded: LoadedRecipe) -> st
     difference = difflib.unified_diff(
         before, now, f"{folder.recipe} (the run in the folder)", f"{loaded.path} (now)", n=2, lineterm=""
     )
-    return "\n".join(
-        (
-            f"{folder.path}: holds a run with other settings, which are kept as they are.",
-            *(f"  {line}" for line in difference),
-            "  next: begin a new run with another --out, or restore these settings in the recipe to go on",
-        )
-    )
+    return "\n".join(f"  {line}" for line in difference)
 
 
 def _comparable(recipe: Recipe) -> list[str]:
@@ -151,18 +211,18 @@ def _comparable(recipe: Recipe) -> list[str]:
 
 
 def _other_inputs(folder: RunFolder, loaded: LoadedRecipe) -> str:
-    try:
-        kept = cast("dict[str, str]", json.loads(folder.inputs.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return f"{folder.inputs}: cannot be read, so what the run began with is lost; choose another --out"
+    kept = cast("dict[str, str]", json.loads(folder.inputs.read_text(encoding="utf-8")))
     now = input_digests(loaded)
-    changed = [name for name in now if now[name] != kept.get(name)]
-    if not changed:
-        return ""
-    return (
-        f"{folder.path}: holds a run that began with other inputs. Changed since: {', '.join(changed)}\n"
-        "  next: begin a new run with another --out, or restore these files to go on"
-    )
+    changed = [name for name in now if now[name] != kept.get(name, now[name])]
+    return f"  Changed since the run began: what is in {', '.join(changed)}" if changed else ""
+
+
+def _keep(recipe: Path) -> None:
+    """A copy of the recipe that a run had so far, under a numbered name."""
+    number = 1
+    while (kept := recipe.with_name(f"recipe-{number}.yaml")).exists():
+        number += 1
+    _write(kept, recipe.read_text(encoding="utf-8"))
 
 
 def input_digests(loaded: LoadedRecipe) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from constitution.document import DocumentError
 from critique.model import Kind, Request
 from prompts.render import PromptError
-from solon.inputs import check_apart, check_disjoint, read_requests
+from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.models import model_problems
 from solon.recipe import LoadedRecipe
 from solon.run_folder import objection_to
@@ -23,10 +23,8 @@ KINDS: Mapping[str, Kind] = {
 }
 """What the rows of each of a recipe's sources are."""
 
-Requests = Mapping[str, list[Request]]
 
-
-def problems(loaded: LoadedRecipe, out: Path) -> list[str]:
+def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -> list[str]:
     """Why the run cannot start in the folder `out`; empty where it can. Loads no model, writes nothing."""
     found = [
         *_constitution_problems(loaded),
@@ -36,7 +34,7 @@ def problems(loaded: LoadedRecipe, out: Path) -> list[str]:
         *_model_problems(loaded),
     ]
     # The folder is compared by what the files hold: worth doing only where all of them can be read.
-    return found or [text for text in (objection_to(out, loaded),) if text]
+    return found or [text for text in (objection_to(out, loaded, accept_changes=accept_changes),) if text]
 
 
 def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:
@@ -65,23 +63,25 @@ def _template_problems(loaded: LoadedRecipe) -> list[str]:
 
 
 def _data_problems(loaded: LoadedRecipe) -> list[str]:
+    """Every row of every source is looked at; only the held-out ones are kept, which are few."""
     found: list[str] = []
-    requests: dict[str, list[Request]] = {}
     for place, source in loaded.sources.items():
         try:
-            requests[place] = read_requests(source, KINDS[place], base=loaded.folder)
+            check_requests(source, KINDS[place], base=loaded.folder)
         except DocumentError as error:
             found.append(f"{place}: {error}")
-    return found + [text for check in _checks(requests) for text in _refusal(check)]
+    return found or [text for check in _checks(loaded) for text in _refusal(check)]
 
 
-def _checks(requests: Requests) -> Iterator[Callable[[], None]]:
+def _checks(loaded: LoadedRecipe) -> Iterator[Callable[[], None]]:
+    def requests(*places: str) -> Iterator[Request]:
+        for place in places:
+            if place in loaded.sources:
+                yield from iter_requests(loaded.sources[place], KINDS[place], base=loaded.folder)
+
     learnt, measured = ("data.red_team", "data.helpful"), ("evaluation.harmful", "evaluation.harmless")
-    (red_team, helpful), (harmful, harmless) = (
-        [requests.get(place, []) for place in pair] for pair in (learnt, measured)
-    )
-    yield lambda: check_apart(red_team, helpful, names=learnt)
-    yield lambda: check_disjoint([*red_team, *helpful], [*harmful, *harmless])
+    yield lambda: check_apart(requests(learnt[0]), requests(learnt[1]), names=learnt)
+    yield lambda: check_disjoint(requests(*learnt), list(requests(*measured)))
 
 
 def _refusal(check: Callable[[], None]) -> list[str]:

@@ -1,6 +1,7 @@
 """From trajectories to judged pairs to datasets that TRL takes."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from critique.model import Request, Round, SelectionSettings, Text, Trajectory
 from critique.select import select
 from engine.protocol import Sampling
 from engine.scripted import ScriptedEngine
-from labeling.export import Exported, Provenance, preference_dataset, sft_dataset, write_dataset
+from labeling.export import Exported, Provenance, SFTRow, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import Judge
 from labeling.markdown import cell
 from labeling.model import LabelingSettings, Labelled
@@ -100,7 +101,7 @@ async def test_equal_responses_make_no_pair(tmp_path) -> None:
 async def test_ties_are_counted_and_never_kept(tmp_path) -> None:
     labelled = await label(RED, tmp_path, pairs=("revision",))  # the judge says A in both orders
     exported = preference_dataset(labelled, LabelingSettings(), PROVENANCE)
-    assert exported.rows == []
+    assert list(exported.rows) == []
     assert exported.counts == {"revision: tie": 1}
 
 
@@ -132,8 +133,10 @@ def test_a_dataset_folder_loads_with_datasets_and_its_card_counts_what_was_left_
 
     cut = Trajectory(RED.request, RED.response, (Round(PRINCIPLE, None, Text("I can", True, 2)),))
     chosen = [(t, select(t, CONSTITUTION, SelectionSettings())) for t in (RED, cut)]
-    write_dataset(tmp_path / "sft", sft_dataset(chosen, PROVENANCE), title="A title", facts={"judge": "x"})
-    rows = load_dataset("parquet", data_files=str(tmp_path / "sft" / "train.parquet"), split="train")
+    write_dataset(
+        tmp_path / "sft", sft_dataset(chosen, PROVENANCE), title="A title", facts=lambda: {"judge": "x"}
+    )
+    rows = load_dataset(str(tmp_path / "sft"), split="train")
     assert rows[0]["messages"][-1]["content"].startswith("I can't")
     card = (tmp_path / "sft" / "README.md").read_text()
     assert "red_team: cut_off: 1" in card
@@ -141,9 +144,10 @@ def test_a_dataset_folder_loads_with_datasets_and_its_card_counts_what_was_left_
 
 
 def test_no_text_of_a_recipe_or_a_row_forges_structure_in_a_datasets_card(tmp_path) -> None:
-    exported = Exported([{"id": "a"}], {"red_team: <b>x</b>\n# y": 1, "red_team: kept": 1})
+    row = next(sft_dataset([(RED, select(RED, CONSTITUTION, SelectionSettings()))], PROVENANCE).rows)
+    exported = Exported(SFTRow, iter([row]), Counter({"red_team: <b>x</b>\n# y": 1, "red_team: kept": 1}))
     hostile = "x\n\n# Approved\n\n[click](http://e.org)"
-    write_dataset(tmp_path, exported, title=hostile, facts={f"judge{hostile}": hostile})
+    write_dataset(tmp_path, exported, title=hostile, facts=lambda: {f"judge{hostile}": hostile})
     card = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
     tokens = MarkdownIt("commonmark").parse(card)
     headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
@@ -154,7 +158,7 @@ def test_no_text_of_a_recipe_or_a_row_forges_structure_in_a_datasets_card(tmp_pa
 
 def test_an_empty_dataset_is_an_error_and_leaves_no_file(tmp_path) -> None:
     with pytest.raises(StoreError, match="nothing to write"):
-        write_dataset(tmp_path / "sft", sft_dataset([], PROVENANCE), title="t", facts={})
+        write_dataset(tmp_path / "sft", sft_dataset([], PROVENANCE), title="t", facts=dict)
     assert not list(tmp_path.rglob("*.parquet"))
 
 

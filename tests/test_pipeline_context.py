@@ -172,3 +172,54 @@ def test_a_derived_seed_is_a_positive_63_bit_number_that_tells_text_from_numbers
     assert 0 <= derived_seed(*parts) < 2**63
     assert derived_seed(*parts) == derived_seed(*parts)
     assert derived_seed(1) != derived_seed("1")
+
+
+class Slow(ScriptedEngine):
+    """Answers after others have had their turn, and counts who is on the way."""
+
+    inside = most = 0
+
+    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        await asyncio.sleep(0)
+        self.inside -= 1
+        return await super().chat(prompt, sampling)
+
+
+async def test_the_same_call_at_the_same_time_is_asked_once(journal: Journal) -> None:
+    engine = Slow("ok")
+    context = Context({"judge": engine}, journal, 0)
+    told = await asyncio.gather(*(context.row(f"r{i}").chat("judge", PROMPT, GREEDY) for i in range(9)))
+    assert {completion.text for completion in told} == {"ok"}
+    assert (len(engine.calls), context.tally.asked, context.tally.found) == (1, 1, 8)
+
+
+async def test_a_call_that_fails_fails_for_all_who_wait_for_it_and_is_asked_again_later(
+    journal: Journal,
+) -> None:
+    engine = Slow(lambda prompt, sampling: CallError("timeout", "too slow"))
+    context = Context({"judge": engine}, journal, 0)
+    calls = (context.row(f"r{i}").chat("judge", PROMPT, GREEDY) for i in range(3))
+    told = await asyncio.gather(*calls, return_exceptions=True)
+    assert [getattr(error, "reason", "") for error in told] == ["timeout"] * 3
+    assert len(engine.calls) == 1
+    with pytest.raises(CallError):
+        await context.row("r9").chat("judge", PROMPT, GREEDY)
+    assert len(engine.calls) == 2
+
+
+async def test_no_more_calls_are_in_flight_than_a_role_allows(journal: Journal) -> None:
+    engine = Slow("ok")
+    context = Context({"judge": engine}, journal, 0, in_flight={"judge": 3})
+    await asyncio.gather(*(context.row(f"r{i}").chat("judge", PROMPT, WARM) for i in range(20)))
+    assert (engine.most, context.tally.asked) == (3, 20)
+
+
+def test_a_tally_knows_cached_tokens_only_where_an_engine_says_so() -> None:
+    tally = Tally()
+    tally.count({"prompt_tokens": 5, "completion_tokens": 1})
+    assert tally.cached_tokens is None
+    tally.count({"prompt_tokens": 5, "cached_tokens": 4})
+    tally.count({"prompt_tokens": 5, "cached_tokens": 0})
+    assert (tally.prompt_tokens, tally.cached_tokens, tally.asked) == (15, 4, 3)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,14 +63,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, embedded_model: Path) -> 
 def test_the_run_leaves_every_output(finished: Path) -> None:
     for name in (
         "recipe.yaml",
-        "data/sft/train.parquet",
+        "data/sft/train-00000.parquet",
         "data/sft/README.md",
-        "data/preferences/train.parquet",
+        "data/preferences/train-00000.parquet",
+        "progress.json",
         "models/sft/adapter_model.safetensors",
         "models/dpo/adapter_model.safetensors",
         "models/dpo/README.md",
         "models/dpo/samples.md",
-        "evaluation/base.parquet",
+        "evaluation/base/part-00000.parquet",
         "report.md",
         "report.png",
     ):
@@ -78,10 +80,10 @@ def test_the_run_leaves_every_output(finished: Path) -> None:
 
 @pytest.mark.model
 def test_the_datasets_say_where_every_row_comes_from(finished: Path) -> None:
-    sft = read_rows(finished / "data" / "sft" / "train.parquet")
+    sft = read_rows(finished / "data" / "sft")
     assert {row["kind"] for row in sft} == {"red_team", "helpful"}
     assert all(row["journal_keys"] and row["constitution_digest"] for row in sft)
-    pairs = read_rows(finished / "data" / "preferences" / "train.parquet")
+    pairs = read_rows(finished / "data" / "preferences")
     assert {"revision", "hard_negative"} <= {row["source"] for row in pairs}
     assert all(0.5 < float(str(row["chosen_probability"])) <= 1 for row in pairs)
 
@@ -94,8 +96,8 @@ def test_no_held_out_prompt_is_in_the_training_data(finished: Path) -> None:
         for line in (QUICKSTART / name).read_text().splitlines()
     } - {None}
     trained = (
-        finished / "data" / "sft" / "train.parquet",
-        finished / "data" / "preferences" / "train.parquet",
+        finished / "data" / "sft",
+        finished / "data" / "preferences",
     )
     text = json.dumps([read_rows(path) for path in trained], ensure_ascii=False, default=str)
     assert not [prompt for prompt in held_out if json.dumps(prompt, ensure_ascii=False)[1:-1] in text]
@@ -110,9 +112,9 @@ def test_the_report_compares_base_sft_and_dpo(finished: Path) -> None:
 
 @pytest.mark.model
 def test_running_again_asks_nothing_and_a_lost_output_is_made_from_the_journal(finished: Path) -> None:
-    trajectories = finished / "data" / "trajectories.parquet"
+    trajectories = finished / "data" / "trajectories" / "part-00000.parquet"
     before = trajectories.read_bytes()
-    trajectories.unlink()
+    shutil.rmtree(trajectories.parent)
     result = run(finished.parent)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "critique: 0 calls asked" in result.stdout

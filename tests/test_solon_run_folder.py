@@ -59,7 +59,8 @@ def test_other_settings_are_refused_with_what_differs_and_the_ways_on(project: P
     text = refusal(project / "out", load(project, "critique.rounds=3"))
     assert "-  rounds: 1" in text
     assert "+  rounds: 3" in text
-    assert "another --out, or restore these settings" in text
+    assert "another --out, restore these to go on as before" in text
+    assert "--accept-changes" in text
 
 
 def test_how_a_model_is_reached_may_change(project: Path) -> None:
@@ -73,7 +74,7 @@ def test_changed_data_is_refused_by_its_place_in_the_recipe(project: Path) -> No
     open_run_folder(project / "out", load(project))
     (project / "red.jsonl").write_text('{"prompt": "How?"}\n', encoding="utf-8")
     text = refusal(project / "out", load(project))
-    assert "other inputs. Changed since: data.red_team" in text
+    assert "Changed since the run began: what is in data.red_team" in text
 
 
 def test_a_changed_constitution_is_refused(project: Path) -> None:
@@ -116,3 +117,27 @@ def test_a_name_with_a_line_break_does_not_leave_the_comment(project: Path) -> N
     (odd / "red.jsonl").write_text('{"prompt": "Why?"}\n', encoding="utf-8")
     folder = open_run_folder(project / "out", load(odd))
     assert load_recipe(folder.recipe).recipe.name == "small"
+
+
+def test_with_consent_a_run_goes_on_and_its_earlier_recipe_is_kept(project: Path) -> None:
+    before = open_run_folder(project / "out", load(project)).recipe.read_bytes()
+    changed = load(project, "critique.rounds=3")
+    folder = open_run_folder(project / "out", changed, accept_changes=True)
+    assert (project / "out" / "recipe-1.yaml").read_bytes() == before
+    assert load_recipe(folder.recipe).recipe.critique.rounds == 3
+    assert objection_to(project / "out", changed) == ""
+    (project / "red.jsonl").write_text('{"prompt": "How?"}\n', encoding="utf-8")
+    open_run_folder(project / "out", changed, accept_changes=True)
+    assert objection_to(project / "out", changed) == ""
+    assert len(list((project / "out").glob("recipe-*.yaml"))) == 2
+
+
+def test_consent_to_no_change_changes_nothing(project: Path) -> None:
+    open_run_folder(project / "out", load(project))
+    open_run_folder(project / "out", load(project), accept_changes=True)
+    assert not list((project / "out").glob("recipe-*"))
+
+
+def test_consent_does_not_open_somebody_elses_folder(project: Path) -> None:
+    with pytest.raises(RunFolderError, match="is not a run's folder"):
+        open_run_folder(project, load(project), accept_changes=True)

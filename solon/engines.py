@@ -1,0 +1,36 @@
+"""Opens the engines of a stage by role, one for roles with equal settings, and closes them again."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from engine.open import open_engine
+from engine.protocol import Engine
+from engine.settings import ModelSettings
+
+BATCHES = 4
+"""Batches of calls that may wait for a model in this process, so that it can sort them by length."""
+
+
+@asynccontextmanager
+async def open_roles(
+    roles: Mapping[str, ModelSettings], say: Callable[[str], None]
+) -> AsyncIterator[dict[str, Engine]]:
+    """Each role's engine, ready; raises `EngineUnavailable` as `open_engine` does."""
+    opened: dict[ModelSettings, Engine] = {}
+    try:
+        for role, settings in roles.items():
+            if settings not in opened:
+                adapter = f" + {settings.adapter}" if settings.adapter else ""
+                say(f"loading {role}: {settings.model}{adapter}")
+                opened[settings] = await open_engine(settings)
+        yield {role: opened[settings] for role, settings in roles.items()}
+    finally:
+        for engine in opened.values():
+            await engine.close()
+
+
+def in_flight(settings: ModelSettings) -> int:
+    """Calls that may be on their way to the model's engine at once."""
+    if settings.engine == "openai":
+        return settings.max_in_flight
+    return BATCHES * settings.max_batch_size

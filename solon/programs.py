@@ -1,0 +1,120 @@
+"""A recipe's row programs and the rows they run over: what a run does, and an estimate does a little of.
+
+In: a `LoadedRecipe`. Out: the programs of the stages that ask models, and their rows.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from critique.model import Request, Text, Trajectory
+from critique.revise import Reviser
+from critique.select import Selected, select
+from engine.protocol import Sampling
+from evaluation.answer import Answerer, Question
+from evaluation.grader import graded
+from evaluation.model import Graded, Suite
+from labeling.judge import Judge
+from labeling.pairs import Candidate, Labeler, drawn
+from pipeline.context import RowContext
+from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests, read_requests
+from solon.recipe import LoadedRecipe
+from solon.work import RunError
+
+
+def reviser(loaded: LoadedRecipe) -> Reviser:
+    return Reviser(loaded.constitution, loaded.prompts, loaded.recipe.critique)
+
+
+def labeler(loaded: LoadedRecipe) -> Labeler:
+    """Raises `RunError` where the recipe has no `labeling` section."""
+    settings = loaded.recipe.labeling
+    if settings is None:
+        raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
+    return Labeler(Judge(loaded.constitution, loaded.prompts, settings))
+
+
+def answerer(loaded: LoadedRecipe) -> "GradedAnswerer":
+    """Raises `RunError` where the recipe has no `evaluation` section."""
+    settings = loaded.recipe.evaluation
+    if settings is None:
+        raise RunError("the recipe has no `evaluation` section; add one, or leave this stage out")
+    sampling = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature)
+    return GradedAnswerer(Answerer(loaded.prompts, sampling))
+
+
+@dataclass(frozen=True, slots=True)
+class GradedAnswerer:
+    """An answer and its grade, as they are stored; grading asks nobody."""
+
+    ask: Answerer
+
+    async def __call__(self, question: Question, context: RowContext) -> Graded:
+        return graded(await self.ask(question, context))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequests:
+    """The prompts to learn from, red-team ones first: read anew each time they are gone through."""
+
+    loaded: LoadedRecipe
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Request]:
+        data, base = self.loaded.recipe.data, self.loaded.folder
+        yield from iter_requests(data.red_team, "red_team", base=base)
+        if data.helpful is not None:
+            yield from iter_requests(data.helpful, "helpful", base=base)
+
+
+def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
+    """The prompts to learn from; `InputError` where they cannot be used, or some are held out."""
+    data, base = loaded.recipe.data, loaded.folder
+    count = check_requests(data.red_team, "red_team", base=base)
+    if data.helpful is not None:
+        count += check_requests(data.helpful, "helpful", base=base)
+        red_team = iter_requests(data.red_team, "red_team", base=base)
+        helpful = iter_requests(data.helpful, "helpful", base=base)
+        check_apart(red_team, helpful, names=("data.red_team", "data.helpful"))
+    requests = TrainingRequests(loaded, count)
+    if loaded.recipe.evaluation is not None:
+        check_disjoint(requests, held_out(loaded, "harmful") + held_out(loaded, "harmless"))
+    return requests
+
+
+def held_out(loaded: LoadedRecipe, suite: Suite) -> list[Request]:
+    settings = loaded.recipe.evaluation
+    if settings is None:
+        return []
+    source = settings.harmful if suite == "harmful" else settings.harmless
+    return read_requests(source, "helpful", base=loaded.folder)
+
+
+def questions(loaded: LoadedRecipe) -> list[Question]:
+    """The held-out prompts of both suites."""
+    return [
+        Question(f"{suite}/{request.id}", suite, request.category, request.conversation)
+        for suite in get_args(Suite)
+        for request in held_out(loaded, suite)
+    ]
+
+
+def candidates(loaded: LoadedRecipe, trajectories: Iterable[Trajectory]) -> list[Candidate]:
+    """The rows to make pairs of."""
+    able = [Candidate(trajectory, _good(loaded, trajectory)) for trajectory in trajectories]
+    settings = labeler(loaded).judge.settings
+    return drawn(able, settings, seed=loaded.recipe.seed)
+
+
+def selected(loaded: LoadedRecipe, trajectory: Trajectory) -> list[Selected]:
+    return select(trajectory, loaded.constitution, loaded.recipe.critique.selection)
+
+
+def _good(loaded: LoadedRecipe, trajectory: Trajectory) -> Text | None:
+    """The answer to learn from: the last revision, or the first helpful sample, if selection kept it."""
+    answers = selected(loaded, trajectory)
+    answer = answers[-1] if trajectory.rounds else answers[0]
+    return answer.answer if answer.kept else None

@@ -1,0 +1,112 @@
+"""What each stage is made from: one digest a stage, equal as long as nothing that it depends on changes.
+
+In: the loaded recipe, the digests of its files, and what earlier stages made. A finished stage whose digest
+is another one now is made again; that is how `--accept-changes` finds what a change touches.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from engine.settings import ModelSettings
+from pipeline.shards import read_manifest
+from solon.progress import Progress
+from solon.recipe import LoadedRecipe, Stage
+from solon.run_folder import RUN_ONLY, RunFolder
+
+WITHOUT_EFFECT = frozenset({"logging_steps", "save_steps", "report_to", "push_to_hub", "hub_model_id"})
+"""Settings of a trainer that say nothing about what is learned."""
+
+
+def made_from(
+    stage: Stage, loaded: LoadedRecipe, files: Mapping[str, str], *, folder: RunFolder, progress: Progress
+) -> str:
+    """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
+    parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
+    left_out = {"sft", "dpo"} - set(loaded.recipe.stages)
+    earlier = {name: _output(name, folder, progress) for name in _EARLIER[stage] if name not in left_out}
+    text = json.dumps({"stage": stage, **parts, **earlier}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _critique(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    return {
+        **_asking(files),
+        "assistant": _model(loaded.assistant),
+        "judge": _model(loaded.judge),
+        "critique": loaded.recipe.critique.model_dump(mode="json"),
+        "data": _data(loaded, files, "data."),
+    }
+
+
+def _sft(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
+    settings = loaded.recipe.training.sft
+    learnt = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)) if settings else None
+    return {"assistant": _model(loaded.assistant), "settings": learnt}
+
+
+def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    settings = loaded.recipe.labeling
+    return {
+        **_asking(files),
+        "assistant": _model(loaded.assistant),
+        "judge": _model(loaded.judge),
+        "labeling": settings.model_dump(mode="json") if settings else None,
+        "selection": loaded.recipe.critique.selection.model_dump(mode="json"),
+    }
+
+
+def _dpo(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
+    settings = loaded.recipe.training.dpo
+    learnt = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)) if settings else None
+    return {"assistant": _model(loaded.assistant), "settings": learnt}
+
+
+def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    settings = loaded.recipe.evaluation
+    return {
+        "prompts": files["prompts"],
+        "assistant": _model(loaded.assistant),
+        "evaluation": settings.model_dump(mode="json") if settings else None,
+        "data": _data(loaded, files, "evaluation."),
+    }
+
+
+_PARTS = {"critique": _critique, "sft": _sft, "label": _label, "dpo": _dpo, "evaluate": _evaluate}
+_EARLIER: Mapping[Stage, tuple[str, ...]] = {
+    "critique": (),
+    "sft": ("SFT dataset",),
+    "label": ("trajectories", "sft"),
+    "dpo": ("preferences", "sft"),
+    "evaluate": ("sft", "dpo"),
+}
+
+
+def _output(name: str, folder: RunFolder, progress: Progress) -> str:
+    """What an earlier stage made: its content, or for a model what it was made from."""
+    folders = {
+        "SFT dataset": folder.sft_dataset,
+        "trajectories": folder.trajectories,
+        "preferences": folder.preferences,
+    }
+    if name in folders:
+        manifest = read_manifest(folders[name])
+        return manifest.digest if manifest else ""
+    stage = progress.stages.get(name)
+    return stage.made_from if stage else ""
+
+
+def _asking(files: Mapping[str, str]) -> dict[str, object]:
+    return {"constitution": files["constitution"], "prompts": files["prompts"]}
+
+
+def _model(settings: ModelSettings) -> dict[str, object]:
+    return settings.model_dump(mode="json", exclude=set(RUN_ONLY))
+
+
+def _data(loaded: LoadedRecipe, files: Mapping[str, str], section: str) -> dict[str, object]:
+    return {
+        place: [source.model_dump(mode="json", exclude={"path"}), files[place]]
+        for place, source in loaded.sources.items()
+        if place.startswith(section)
+    }
