@@ -190,7 +190,9 @@ class _Run:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
         self._made("critique", self.folder.trajectories, needs="critique")
         rows = candidates(self.loaded, iter_records(self.folder.trajectories, Trajectory))
-        engines = {"judge": self.loaded.judge, "policy": self._sl_model()}
+        engines = {"judge": self.loaded.judge}
+        if "samples" in settings.pairs:
+            engines["policy"] = self._sl_model()
         async with self._engines(**engines) as context:
             program = labeler(self.loaded)
             folder = self.folder.comparisons
