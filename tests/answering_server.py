@@ -82,7 +82,7 @@ def answering() -> Iterator[Ledger]:
     async def serve() -> web.AppRunner:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", ledger.answer)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
