@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.http import Backoff
+from engine.backoff import Backoff
 
 
 class Largest(random.Random):
