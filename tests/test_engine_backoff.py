@@ -1,4 +1,4 @@
-"""The back-off of the one retry loop, in numbers; the loop itself is tried in test_engine_openai.py."""
+"""The back-off of the one retry loop, in numbers; the loop itself is tried in test_engine_faults.py."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.backoff import Backoff
+from engine.backoff import Backoff, retry_after
 
 
 class Largest(random.Random):
@@ -38,3 +38,30 @@ def test_retry_after_is_honoured_up_to_two_minutes(asked: float, waited: float) 
 
 def test_a_retry_after_of_nothing_still_backs_off() -> None:
     assert Backoff().delay(3, random.Random(0), retry_after=0.0) >= 2.0
+
+
+SENT = "Sun, 22 Nov 2026 10:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("-3", 0.0),
+        ("Sun, 22 Nov 2026 10:01:30 GMT", 90.0),
+        ("Sun, 22 Nov 2026 09:00:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("1e999", None),
+        ("Sun, 99 Nov 2026 10:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value, "Date": SENT}) == seconds
+
+
+def test_a_date_without_the_servers_own_clock_is_held_against_this_one() -> None:
+    assert retry_after({"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}) > 1e9  # type: ignore[operator]
+    assert retry_after({}) is None
