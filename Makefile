@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
-.PHONY: help quickstart test check bench-quickstart clean
+.PHONY: help quickstart test check bench-quickstart bench-overhead clean
 .DELETE_ON_ERROR:
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test              the tests, the embedded model included"
 	@echo "make check             ruff and pyright"
 	@echo "make bench-quickstart  the quickstart over three seeds, and whether its bars hold"
+	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
 	@echo "make clean             remove .venv and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
@@ -20,6 +21,9 @@ quickstart: $(VENV)/.ready
 
 bench-quickstart: $(VENV)/.ready
 	$(BIN)/python benchmarks/quickstart.py
+
+bench-overhead: $(VENV)/.ready
+	$(BIN)/python benchmarks/overhead.py $(if $(RIVALS),--rivals)
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest

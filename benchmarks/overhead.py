@@ -1,13 +1,13 @@
-"""What asking costs: Solon's way from row to answer, journal on, beside a bare aiohttp loop and other clients.
+"""What asking costs: Solon's way from row to answer, journal on, beside bare aiohttp and other clients.
 
     python benchmarks/overhead.py             Solon and bare aiohttp
     python benchmarks/overhead.py --rivals    and the openai SDK, distilabel, curator and inspect-ai
 
-1,024 rows ask three questions each, every question holding the answer before it, of a stub server in a process
-of its own that answers after 50 ms; in the heavy-tailed runs one question in ten takes a second. Each client
-runs in a process of its own; each rival in an environment of its own under `runs/bench/overhead`, set up once.
-A line gives requests a second, CPU milliseconds of the client a call, and its peak memory; at the end come
-the bars: `bar: WHAT VALUE TARGET ok|short`. On a busy machine hold the ratios, not the absolutes.
+1,024 rows ask three questions each, every question holding the answer before it, of a stub server in a
+process of its own that answers after 50 ms; in the heavy-tailed runs one question in ten takes a second. Each
+client runs in a process of its own; each rival in an environment of its own under `runs/bench/overhead`, set
+up once. A line gives requests a second, CPU milliseconds a call of the client and of what it starts, and its
+peak memory; at the end come the bars: `bar: WHAT VALUE TARGET ok|short`. On a busy machine hold the ratios.
 """
 
 import argparse
@@ -22,12 +22,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from overhead_rivals import RIVALS, python_of
+from overhead_rivals import RIVALS, STEPS, python_of, question
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / "runs" / "bench" / "overhead"
-STEPS = 3
-WORDS = "Say in one sentence what a careful person would do next. "
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +52,6 @@ class Cost:
         return 1000 * self.cpu_s / (work.rows * STEPS)
 
 
-def question(row: int, last: str) -> str:
-    return f"Row {row}. {WORDS * 4}{last}"
-
-
 def measured(client: Callable[[Work], Awaitable[None]], work: Work) -> Cost:
     async def run() -> tuple[float, float]:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -65,7 +59,10 @@ def measured(client: Callable[[Work], Awaitable[None]], work: Work) -> Cost:
         return time.perf_counter() - wall, time.process_time() - cpu
 
     wall_s, cpu_s = asyncio.run(run())
-    return Cost(wall_s, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    started = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    peak = max(own.ru_maxrss, started.ru_maxrss) / 1024
+    return Cost(wall_s, cpu_s + started.ru_utime + started.ru_stime, peak)
 
 
 # the clients
@@ -123,7 +120,7 @@ async def solon(work: Work) -> None:
             raise RuntimeError("a row was lost")
 
 
-CLIENTS = {"bare": bare, "solon": solon, **RIVALS}
+CLIENTS = {"bare": bare, "solon": solon, **{name: rival.ask for name, rival in RIVALS.items()}}
 
 
 # the runs
