@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,13 +52,12 @@ class Cost:
         return 1000 * self.cpu_s / (work.rows * STEPS)
 
 
-def measured(client: Callable[[Work], Awaitable[None]], work: Work) -> Cost:
-    async def run() -> tuple[float, float]:
-        wall, cpu = time.perf_counter(), time.process_time()
-        await client(work)
-        return time.perf_counter() - wall, time.process_time() - cpu
-
-    wall_s, cpu_s = asyncio.run(run())
+def measured(client: Callable[[Work], Coroutine[object, object, None] | None], work: Work) -> Cost:
+    wall, cpu = time.perf_counter(), time.process_time()
+    running = client(work)
+    if running is not None:
+        asyncio.run(running)
+    wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
     started = resource.getrusage(resource.RUSAGE_CHILDREN)
     own = resource.getrusage(resource.RUSAGE_SELF)
     peak = max(own.ru_maxrss, started.ru_maxrss) / 1024
@@ -206,7 +205,9 @@ def run(name: str, work: Work) -> Cost:
         "--work",
         json.dumps(asdict(work)),
     ]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=tempfile.gettempdir())
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tempfile.gettempdir())
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -59,12 +59,8 @@ async def openai_sdk(work: Work) -> None:
     await client.close()
 
 
-async def distilabel(work: Work) -> None:
+def distilabel(work: Work) -> None:
     """A pipeline of three text generation steps, batches as large as the number of calls in flight."""
-    await asyncio.to_thread(_distilabel, work)
-
-
-def _distilabel(work: Work) -> None:
     from distilabel.models import OpenAILLM  # pyright: ignore[reportMissingImports]
     from distilabel.pipeline import Pipeline  # pyright: ignore[reportMissingImports]
     from distilabel.steps import LoadDataFromDicts  # pyright: ignore[reportMissingImports]
@@ -93,12 +89,8 @@ def _distilabel(work: Work) -> None:
         raise RuntimeError("a row was lost")
 
 
-async def curator(work: Work) -> None:
+def curator(work: Work) -> None:
     """Three stages, each over all rows, with the limits on requests and tokens out of the way."""
-    await asyncio.to_thread(_curator, work)
-
-
-def _curator(work: Work) -> None:
     os.environ |= {"OPENAI_API_KEY": _KEY, "CURATOR_DISABLE_RICH_DISPLAY": "1", "TELEMETRY_ENABLED": "false"}
     os.environ |= {"CURATOR_CACHE_DIR": tempfile.mkdtemp(), "HF_HUB_OFFLINE": "1"}
     import litellm  # pyright: ignore[reportMissingImports]
@@ -136,12 +128,8 @@ def _curator(work: Work) -> None:
         raise RuntimeError("a row was lost")
 
 
-async def inspect_ai(work: Work) -> None:
+def inspect_ai(work: Work) -> None:
     """One sample a row, a solver that asks three times; the realtime log and the API log are off."""
-    await asyncio.to_thread(_inspect_ai, work)
-
-
-def _inspect_ai(work: Work) -> None:
     os.environ |= {"OPENAI_API_KEY": _KEY, "OPENAI_BASE_URL": work.base_url}
     from inspect_ai import Task, eval  # noqa: A004  # pyright: ignore[reportMissingImports]
     from inspect_ai.dataset import Sample  # pyright: ignore[reportMissingImports]
@@ -176,7 +164,7 @@ def _inspect_ai(work: Work) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    ask: Callable[[Work], Awaitable[None]]
+    ask: Callable[[Work], Coroutine[object, object, None] | None]
     packages: tuple[str, ...]
 
 

@@ -81,5 +81,12 @@ def completion(path: str, body: Json, *, request_hash: str, fault: str, features
         choice["logprobs"] = (
             {"content": [{**listed[0], "top_logprobs": listed}]} if is_chat else {"top_logprobs": [values]}
         )
-    choices = [] if fault == "no_choices" else [choice]
-    return {"choices": choices, "usage": {"prompt_tokens": len(str(body)) // 4, "completion_tokens": 4}}
+    read = len(str(body)) // 4
+    return {
+        "id": request_hash,
+        "object": "chat.completion" if is_chat else "text_completion",
+        "created": 1_763_800_000,
+        "model": str(body.get("model")),
+        "choices": [] if fault == "no_choices" else [choice],
+        "usage": {"prompt_tokens": read, "completion_tokens": 4, "total_tokens": read + 4},
+    }
