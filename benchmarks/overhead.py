@@ -207,7 +207,7 @@ def run(name: str, work: Work) -> Cost:
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tempfile.gettempdir())
     if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        raise SystemExit(f"{name} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -152,6 +152,7 @@ def inspect_ai(work: Work) -> None:
     [log] = eval(
         Task(dataset=samples, solver=ask(), config=config),
         model="openai/stub",
+        model_args={"responses_api": False},
         max_samples=2 * work.in_flight,
         display="none",
         log_realtime=False,

@@ -151,6 +151,9 @@ class Server:
         if path == "/v1/models":
             send(_response(200, {"data": [{"id": MODEL}]}))
             return
+        if path not in ("/tokenize", "/v1/completions", "/v1/chat/completions"):
+            send(_error(404, f"nothing is at {path}"))
+            return
         body = json.loads(raw)
         if path == "/tokenize":
             known = "tokenize" in self.script.features
