@@ -165,15 +165,18 @@ def inspect_ai(work: Work) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
+    """How it is asked, what pip installs, and what is imported before the clock runs."""
+
     ask: Callable[[Work], Coroutine[object, object, None] | None]
     packages: tuple[str, ...]
+    module: str
 
 
 RIVALS = {
-    "openai": Rival(openai_sdk, ("openai==3.54.0",)),
-    "distilabel": Rival(distilabel, ("distilabel[openai]==1.5.3", "requests")),
-    "curator": Rival(curator, ("bespokelabs-curator==0.1.31",)),
-    "inspect-ai": Rival(inspect_ai, ("inspect-ai==0.3.285", "openai==3.54.0")),
+    "openai": Rival(openai_sdk, ("openai==3.54.0",), "openai"),
+    "distilabel": Rival(distilabel, ("distilabel[openai]==1.5.3", "requests"), "distilabel.steps.tasks"),
+    "curator": Rival(curator, ("bespokelabs-curator==0.1.31",), "litellm"),
+    "inspect-ai": Rival(inspect_ai, ("inspect-ai==0.3.285", "openai==3.54.0"), "inspect_ai.model"),
 }
 
 
