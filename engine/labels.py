@@ -9,7 +9,7 @@ in and a `Choice` goes out. Pure functions: no model and no tokenizer library is
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.protocol import CallError, Choice, EngineUnavailable
+from engine.protocol import CallError, Choice, EngineUnavailable, LabelWay
 
 Encode = Callable[[str], Sequence[int]]
 """Text to token ids, special tokens in the text included, none added at the end."""
@@ -52,8 +52,9 @@ def choice_from_logprobs(
     argmax_is_label: bool,
     bounds: Mapping[str, float] | None = None,
     prompt_tokens: int = 0,
+    way: LabelWay = "vocabulary",
 ) -> Choice:
-    """A `Choice` from natural-log probabilities over the full vocabulary.
+    """A `Choice` from natural-log probabilities over the full vocabulary, or over the labels (`constrained`).
 
     `bounds` holds upper bounds for labels that the server did not return; they enter `logprobs` and set
     `bounded`, but not `mass`, which counts only what was seen. `CallError`: `nan_logprob` for a value that is
@@ -64,12 +65,14 @@ def choice_from_logprobs(
     bounds = bounds or {}
     known = {label: _checked(label, value) for label, value in logprobs.items()}
     bounded = {label: _checked(label, value) for label, value in bounds.items()}
+    mass = min(1.0, math.fsum(math.exp(value) for value in known.values()))
     return Choice(
         logprobs={**known, **bounded},
-        mass=min(1.0, math.fsum(math.exp(value) for value in known.values())),
+        mass=None if way == "constrained" else mass,
         argmax_is_label=argmax_is_label,
         prompt_tokens=prompt_tokens,
         bounded=bool(bounded),
+        way=way,
     )
 
 

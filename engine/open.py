@@ -18,9 +18,12 @@ async def open_engine(settings: ModelSettings) -> Engine:
         engine = OpenAIEngine(
             base_url=settings.base_url,
             model=settings.model,
+            revision=settings.revision,
             api_key=_key(settings.api_key_env),
             timeout_s=settings.timeout_s,
             max_in_flight=settings.max_in_flight,
+            retries=settings.retries,
+            label_way=settings.label_way,
         )
         try:
             await engine.start()

@@ -14,6 +14,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from engine.protocol import CallError, EngineUnavailable, Score
 
+_NEVER = -9000.0
+"""JSON has no infinity: vLLM writes -9999 for a token that cannot come."""
+
 
 class _Usage(BaseModel):
     prompt_tokens: int = 0
@@ -86,6 +89,10 @@ class _ModelList(BaseModel):
     data: list[_Model] = Field(default_factory=list)
 
 
+class _Tokenized(BaseModel):
+    tokens: list[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     text: str
@@ -116,6 +123,11 @@ class Candidates:
     @property
     def likeliest(self) -> str:
         return max(self.tokens, key=lambda token: token[1])[0]
+
+    def logprob_of_token(self, token_id: int) -> float | None:
+        """That of one token, where the server named tokens by number, as it was asked to."""
+        name = f"token_id:{token_id}"
+        return next((value for text, value in self.tokens if text == name), None)
 
     def logprob_of(self, label: str) -> float | None:
         """Log of the summed probability of the tokens that read as the label, such as "A" and " A"."""
@@ -148,10 +160,7 @@ def read_candidates(reply: Mapping[str, object], *, is_chat: bool) -> Candidates
     parsed = _parsed(_ChatReply if is_chat else _TextReply, reply)
     choice = parsed.choices[0]
     if choice.logprobs is None:
-        raise EngineUnavailable(
-            "the server returns no log-probabilities, which choosing between labels needs. "
-            "Use a server that does (vLLM, SGLang, llama.cpp) or the transformers engine."
-        )
+        raise CallError("no_logprobs", "the server answered this choice without log-probabilities")
     pairs = (
         _chat_pairs(choice.logprobs)
         if isinstance(choice.logprobs, _ChatLogprobs)
@@ -160,7 +169,7 @@ def read_candidates(reply: Mapping[str, object], *, is_chat: bool) -> Candidates
     broken = next((text for text, value in pairs if value is None or math.isnan(value)), None)
     if broken is not None:
         raise CallError("nan_logprob", f"candidate token {broken!r} has a log-probability that is no number")
-    tokens = tuple((text, value) for text, value in pairs if value is not None and value > -math.inf)
+    tokens = tuple((text, value) for text, value in pairs if value is not None and value > _NEVER)
     if not tokens:
         raise CallError("no_logprobs", "the server answered this choice without any candidate token")
     return Candidates(tokens=tokens, prompt_tokens=parsed.prompt_tokens)
@@ -186,6 +195,11 @@ def read_prompt_tokens(reply: Mapping[str, object]) -> tuple[Token, ...]:
     return tuple(
         Token(entry.decoded_token or "", entry.logprob) if entry else Token("", None) for entry in first
     )
+
+
+def read_token_ids(reply: Mapping[str, object]) -> tuple[int, ...]:
+    """The tokens of a text, as vLLM's `tokenize` gives them."""
+    return tuple(_parsed(_Tokenized, reply).tokens)
 
 
 def read_model_names(reply: Mapping[str, object]) -> tuple[str, ...]:

@@ -58,21 +58,29 @@ class Completion:
     completion_tokens: int
 
 
+LabelWay = Literal["vocabulary", "token_ids", "constrained", "top_logprobs"]
+"""How a choice was read: from the whole vocabulary, in process; from a server that gave exactly the labels'
+tokens; from one that was held to the labels; from one that gave its likeliest tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Natural-log probabilities of the offered labels as the next token, over the full vocabulary.
 
     `mass` is the probability that the labels hold together: a small mass says that the model did not
     mean to answer with a label at all. `argmax_is_label` says whether the likeliest token was one.
+    `way` says how this was read. A model that was `constrained` to the labels could not say anything else:
+    its log-probabilities are relative to the labels, `mass` is None, and `argmax_is_label` says nothing.
     `bounded` says that at least one label's value is only an upper bound: the server returned its likeliest
     tokens and that label was not among them; `mass` then counts the returned labels alone.
     """
 
     logprobs: Mapping[str, float]
-    mass: float
+    mass: float | None
     argmax_is_label: bool
     prompt_tokens: int = 0
     bounded: bool = False
+    way: LabelWay = "vocabulary"
 
     def normalized(self) -> dict[str, float]:
         """The labels' probabilities, made to sum to one."""

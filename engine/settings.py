@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from constitution.document import Section
 
@@ -28,9 +28,34 @@ class ModelSettings(Section):
         default=49_152, ge=1, description="requests x (longest prompt + new tokens) in one batch at the most"
     )
     trust_remote_code: bool = Field(default=False, description="run Python code that comes with the model")
-    base_url: str = Field(default="http://127.0.0.1:8000/v1", description="the server's address")
+    revision: str = Field(
+        default="",
+        description="openai: a name of your own for what the server holds; change it when that changes, "
+        "since answers are kept under it",
+    )
+    base_url: str | tuple[str, ...] = Field(
+        default="http://127.0.0.1:8000/v1",
+        description="the server's address; a list: several servers that hold the same model",
+    )
     api_key_env: str | None = Field(
         default=None, description="the environment variable that holds the server's key (never the key)"
     )
     timeout_s: float = Field(default=600, gt=0, description="seconds to wait for one answer of a server")
-    max_in_flight: int = Field(default=32, ge=1, description="requests on their way to a server at once")
+    max_in_flight: int = Field(
+        default=32,
+        ge=1,
+        description="requests on their way to a server at the most; fewer while it is busy",
+    )
+    retries: int = Field(
+        default=6, ge=0, description="further attempts after a 429, a 5xx, a time-out or a lost connection"
+    )
+    label_way: Literal["auto", "token_ids", "constrained", "top_logprobs"] = Field(
+        default="auto", description="how a server gives the probabilities of labels; auto: the best it has"
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _some_server(cls, base_url: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not base_url:
+            raise ValueError("expected the address of a server, or a list of one or more")
+        return base_url

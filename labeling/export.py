@@ -197,6 +197,7 @@ def _preference(
         "backward_logit": judgment.backward.logit,
         "forward_mass": judgment.forward.mass,
         "backward_mass": judgment.backward.mass,
+        "label_way": judgment.forward.way,
         "orders_agree": judgment.agree,
         "chosen_cut_off": chosen.cut_off,
         "rejected_cut_off": rejected.cut_off,

@@ -65,12 +65,16 @@ class Judge:
 
 def reading(choice: Choice) -> Reading:
     logit = choice.logprobs[FIRST] - choice.logprobs[SECOND]
-    return Reading(logit, choice.mass, choice.argmax_is_label, choice.bounded)
+    return Reading(logit, choice.mass, choice.argmax_is_label, choice.bounded, way=choice.way)
 
 
 def combined(forward: Reading, backward: Reading, settings: LabelingSettings) -> float | None:
-    """P(first is better) from both orders; None where either order holds too little label mass."""
-    if min(forward.mass, backward.mass) < settings.min_label_mass:
+    """P(first is better) from both orders; None where either order holds too little label mass.
+
+    A judge that was held to the labels has no known mass, and its answers count.
+    """
+    known = [each.mass for each in (forward, backward) if each.mass is not None]
+    if known and min(known) < settings.min_label_mass:
         return None
     if settings.combine == "mean_probability":
         probability = (_sigmoid(forward.logit) + _sigmoid(-backward.logit)) / 2

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from constitution.document import Section
 from critique.model import SamplingSettings, Text
+from engine.protocol import LabelWay
 from prompts.message import Conversation
 
 Source = Literal["samples", "revision", "hard_negative"]
@@ -77,14 +78,16 @@ class Comparison:
 class Reading:
     """What the judge said of one order: A stands for the response that was shown first.
 
-    `logit` is log P(A) - log P(B), in nats; `mass` the probability of A and B together.
+    `logit` is log P(A) - log P(B), in nats; `mass` the probability of A and B together, None where the judge
+    was held to them; `way` how it was asked for them.
     """
 
     logit: float
-    mass: float
+    mass: float | None
     argmax_is_label: bool
     bounded: bool = False
     rationale: str | None = None
+    way: LabelWay = "vocabulary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,16 @@ from solon.recipe_yaml import resolved_yaml
 from solon.rows import is_hub_id
 
 RUN_ONLY = frozenset(
-    {"device", "max_batch_size", "max_batch_tokens", "base_url", "api_key_env", "timeout_s", "max_in_flight"}
+    {
+        "device",
+        "max_batch_size",
+        "max_batch_tokens",
+        "base_url",
+        "api_key_env",
+        "timeout_s",
+        "max_in_flight",
+        "retries",
+    }  # fmt: skip
 )
 """Keys of a model that say how it is reached and not what it answers: a run may go on with others."""
 

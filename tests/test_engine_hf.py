@@ -247,6 +247,7 @@ async def test_the_embedded_model_answers_a_question(embedded_engine: Engine) ->
 async def test_the_embedded_model_chooses_a_label_after_an_open_bracket(embedded_engine: Engine) -> None:
     question = "Is the sky blue?\n(A) Yes\n(B) No\nAnswer with (A) or (B)."
     choice = await embedded_engine.choose(asked(question, "The answer is: ("), ("A", "B"))
+    assert choice.mass is not None
     assert choice.mass > 0.5
     assert choice.argmax_is_label
 

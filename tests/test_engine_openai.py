@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from engine.http import Backoff
+from engine.backoff import Backoff
 from engine.openai import OpenAIEngine
 from engine.protocol import CallError, Completion, EngineUnavailable, Sampling
 from prompts.message import Message, Prompt
@@ -32,6 +32,7 @@ class Server:
 
     replies: list[Reply]
     models: Reply = field(default_factory=lambda: {"data": [{"id": "judge"}, {"id": "judge-large"}]})
+    tokenizer: Reply = field(default_factory=lambda: failing(404))
     asked: list[tuple[str, dict[str, object], str]] = field(default_factory=list)
     busiest: int = 0
     _open: int = 0
@@ -44,13 +45,15 @@ class Server:
             self.asked.append((request.path, body, request.headers.get("Authorization", "")))
             if request.path.endswith("/models"):
                 return await _sent(self.models, request)
+            if request.path.endswith("/tokenize"):
+                return await _sent(self.tokenizer, request)
             return await _sent(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0], request)
         finally:
             self._open -= 1
 
     @property
     def questions(self) -> list[dict[str, object]]:
-        return [body for path, body, _ in self.asked if not path.endswith("/models")]
+        return [body for path, body, _ in self.asked if path.endswith("/completions")]
 
 
 async def _sent(reply: Reply, request: web.Request) -> web.StreamResponse:
@@ -194,7 +197,7 @@ async def test_labels_are_read_from_the_likeliest_tokens_without_white_space() -
     assert choice.logprobs == pytest.approx({"A": math.log(0.75), "B": math.log(0.125)})
     assert choice.mass == pytest.approx(0.875)
     assert (choice.argmax_is_label, choice.bounded, choice.prompt_tokens) == (True, False, 9)
-    question = server.questions[0]
+    question = server.questions[-1]
     assert (question["max_tokens"], question["logprobs"], question["top_logprobs"]) == (1, True, 20)
 
 
@@ -223,13 +226,14 @@ async def test_text_prompts_choose_from_the_top_logprobs_of_completions() -> Non
     async with serving(server, top_logprobs=5) as engine:
         choice = await engine.choose(TEXT, LABELS)
     assert choice.normalized() == pytest.approx({"A": 2 / 9, "B": 7 / 9})
-    assert server.questions[0]["logprobs"] == 5
+    assert server.questions[-1]["logprobs"] == 5
 
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
         (candidates(The=0.6, So=0.3), "no_label"),
+        (chat_reply("A"), "no_logprobs"),
         (chat_reply(logprobs={"content": []}), "no_logprobs"),
         (chat_reply(logprobs={"content": [{"token": "A", "logprob": None}]}), "nan_logprob"),
         (chat_reply(logprobs={"content": [{"token": "A", "logprob": math.nan}]}), "nan_logprob"),
@@ -239,7 +243,7 @@ async def test_text_prompts_choose_from_the_top_logprobs_of_completions() -> Non
     ],
 )
 async def test_a_broken_choice_is_a_row_error_and_never_a_label(reply: Reply, reason: str) -> None:
-    async with serving(Server([reply])) as engine:
+    async with serving(Server([candidates(A=0.9), reply]), label_way="top_logprobs") as engine:
         with pytest.raises(CallError) as caught:
             await engine.choose(PREFILLED, LABELS)
     assert caught.value.reason == reason

@@ -29,6 +29,9 @@ _SERVING_ONLY = {
     "api_key_env",
     "timeout_s",
     "max_in_flight",
+    "retries",
+    "revision",
+    "label_way",
 }
 
 
