@@ -29,7 +29,7 @@ RUN_ONLY = frozenset(
         "timeout_s",
         "max_in_flight",
         "retries",
-    }  # fmt: skip
+    }
 )
 """Keys of a model that say how it is reached and not what it answers: a run may go on with others."""
 
