@@ -32,9 +32,17 @@ WORDS = (
 )
 
 
+PROBE = "Answer with one of: "
+"""How an engine's own question begins, by which it finds out how labels may be asked for."""
+
+
 @dataclass
 class Ledger:
-    """What was asked, in order, each call as one text; `on_call` gets its number before it is answered."""
+    """What rows asked, in order, each call as one text; `on_call` gets its number before it is answered.
+
+    An engine asks for the models, for tokens, and how labels may be asked for, each time it starts: that is
+    answered and not in the ledger.
+    """
 
     url: str = ""
     calls: list[str] = field(default_factory=list)
@@ -48,8 +56,12 @@ class Ledger:
     async def answer(self, request: web.Request) -> web.Response:
         if request.path.endswith("/models"):
             return web.json_response({"data": [{"id": "m"}]})
+        if not request.path.endswith("/completions"):
+            return web.json_response({"error": "no such path"}, status=404)
         asked = await request.json()
         call = json.dumps(asked, sort_keys=True)
+        if PROBE in call:
+            return web.json_response(reply(call, asked))
         self.calls.append(call)
         self.on_call(len(self.calls))
         if self.delay_s:
