@@ -1,7 +1,7 @@
 """The nouns of labeling: a comparison, a judgment, a preference pair, and the settings."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,8 +24,10 @@ class LabelingSettings(Section):
         "hard_negative: a helpful prompt's own answer against the revision of the most related red-team "
         "prompt, which teaches what not to decline",
     )
-    limit: int | None = Field(
-        default=None, ge=1, description="prompts to make pairs of, drawn evenly by kind; null: all"
+    limits: dict[Source, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="at most so many pairs of a source, drawn at random; of the others all. Of revisions and "
+        "hard negatives, the more there are of one, the more it moves the model: to decline, or not to",
     )
     method: Literal["ab", "reasoned"] = Field(
         default="ab", description="ab: the letter at once; reasoned: after a written rationale"

@@ -6,18 +6,16 @@ red-team prompt that it is most easily mistaken for, since a model that learnt t
 In the last two the better response by construction comes first. Two responses that say the same make no pair.
 """
 
-import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from critique.model import Kind, Text, Trajectory
 from critique.relatedness import Relatedness
 from critique.revise import text
 from labeling.judge import Judge
 from labeling.model import Comparison, LabelingSettings, Labelled, Source
-from pipeline.context import RowContext
+from pipeline.context import RowContext, derived_seed
 
 POLICY = "policy"
 
@@ -27,12 +25,14 @@ class Candidate:
     """A trajectory as a row of this stage, with the answers that passed selection: the last revision of a
     red-team prompt, the first sample of a helpful one; None where they did not.
 
-    `mistaken` is what a helpful prompt must not be answered: another prompt's revision.
+    `mistaken` is what a helpful prompt must not be answered: another prompt's revision. `pairs` are those
+    that the row makes: `drawn` fills in both.
     """
 
     trajectory: Trajectory
     good: Text | None
     mistaken: Text | None = None
+    pairs: tuple[Source, ...] = ()
 
     @property
     def id(self) -> str:
@@ -40,22 +40,28 @@ class Candidate:
 
 
 def drawn(candidates: Sequence[Candidate], settings: LabelingSettings, *, seed: int) -> list[Candidate]:
-    """The rows to make pairs of, in their order: those that can make one, at most `limit`, evenly by kind."""
+    """The rows that make pairs, in their order, each with the sources that it makes one of."""
     rows = _with_mistaken(candidates) if "hard_negative" in settings.pairs else candidates
-    able = [row for row in rows if _can_pair(row, settings.pairs)]
-    if settings.limit is None or settings.limit >= len(able):
-        return able
-    shuffled = random.Random(seed).sample(able, len(able))
-    kinds = {kind: [row for row in shuffled if _kind(row) == kind] for kind in get_args(Kind)}
-    turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds.values()))
-    chosen = {row.id for row in list(filter(None, turns))[: settings.limit]}
-    return [row for row in able if row.id in chosen]
+    chosen = {
+        source: _chosen([row.id for row in rows if _can_pair(row, source)], source, settings, seed=seed)
+        for source in settings.pairs
+    }
+    made = [
+        replace(row, pairs=tuple(source for source in chosen if row.id in chosen[source])) for row in rows
+    ]
+    return [row for row in made if row.pairs]
 
 
-def _can_pair(row: Candidate, wanted: Sequence[Source]) -> bool:
+def _chosen(able: Sequence[str], source: Source, settings: LabelingSettings, *, seed: int) -> set[str]:
+    """All that can make a pair of this source, or as many as its limit allows, drawn at random."""
+    limit = settings.limits.get(source, len(able))
+    return set(able if limit >= len(able) else random.Random(derived_seed(seed, source)).sample(able, limit))
+
+
+def _can_pair(row: Candidate, source: Source) -> bool:
     if _kind(row) == "helpful":
-        return "hard_negative" in wanted and row.good is not None and row.mistaken is not None
-    return "samples" in wanted or ("revision" in wanted and row.good is not None)
+        return source == "hard_negative" and row.good is not None and row.mistaken is not None
+    return source == "samples" or (source == "revision" and row.good is not None)
 
 
 def _with_mistaken(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -96,27 +102,27 @@ class Labeler:
         return tuple(labelled)
 
     async def _comparisons(self, row: Candidate, context: RowContext) -> list[Comparison]:
-        wanted = self.judge.settings.pairs
-        made: list[Comparison] = []
-        if _kind(row) == "helpful":
-            if "hard_negative" in wanted and row.good is not None and row.mistaken is not None:
-                made.append(_comparison("hard_negative", row, row.good, row.mistaken))
-            return made
-        if "samples" in wanted:
-            first = await self._sample(row, context, 0)
-            made.append(_comparison("samples", row, first, await self._sample(row, context, 1)))
-        if "revision" in wanted and row.good is not None:
-            made.append(_comparison("revision", row, row.good, row.trajectory.response))
-        return made
+        return [
+            Comparison(
+                f"{row.id}/{source}",
+                source,
+                row.trajectory.request.conversation,
+                *await self._responses(source, row, context),
+                category=row.trajectory.request.category,
+            )
+            for source in row.pairs
+        ]
+
+    async def _responses(self, source: Source, row: Candidate, context: RowContext) -> tuple[Text, Text]:
+        """The two responses of a pair; where one of them is better by construction, it is the first."""
+        if source == "samples":
+            return await self._sample(row, context, 0), await self._sample(row, context, 1)
+        second = row.trajectory.response if source == "revision" else row.mistaken
+        if row.good is None or second is None:
+            raise ValueError(f"{row.id}: no pair of source {source} can be made of it; see `drawn`")
+        return row.good, second
 
     async def _sample(self, row: Candidate, context: RowContext, sample: int) -> Text:
         prompt = self.judge.prompts.render("respond", conversation=row.trajectory.request.conversation)
         sampling = self.judge.settings.sample.sampling()
         return text(await context.chat(POLICY, prompt, sampling, sample=sample))
-
-
-def _comparison(source: Source, row: Candidate, first: Text, second: Text) -> Comparison:
-    request = row.trajectory.request
-    return Comparison(
-        f"{request.id}/{source}", source, request.conversation, first, second, category=request.category
-    )

@@ -7,14 +7,17 @@ trained yet are stood in for by the assistant; what training itself takes is not
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from critique.model import Trajectory
 from engine.settings import ModelSettings
+from labeling.pairs import Candidate
 from pipeline.context import Context, Tally
 from pipeline.gate import Stop
 from pipeline.journal import Journal
@@ -73,14 +76,18 @@ class _Estimate:
     ) -> StageEstimate:
         trajectories = [outcome.record for outcome in told if outcome.record is not None]
         rows = candidates(self.loaded, trajectories)
-        share = len(rows) / max(len(told), 1)
-        settings = self.loaded.recipe.labeling
-        total = round(share * requests)
-        if settings is not None and settings.limit is not None:
-            total = min(total, settings.limit)
+        total = round(self._kept_by_limits(rows, scale=requests / max(len(told), 1)))
         again = self.loaded.recipe.training.sft is None
         figures = await self._measure("label", labeler(self.loaded), rows, context, again=again, total=total)
         return figures[1]
+
+    def _kept_by_limits(self, rows: Sequence[Candidate], *, scale: float) -> float:
+        """The rows to label of all prompts, `scale` times as many as were sampled: limits count pairs."""
+        settings = self.loaded.recipe.labeling
+        limits = settings.limits if settings is not None else {}
+        pairs = {source: n * scale for source, n in Counter(chain(*(row.pairs for row in rows))).items()}
+        kept = sum(min(n, limits.get(source, n)) for source, n in pairs.items())
+        return len(rows) * scale * kept / sum(pairs.values()) if pairs else 0.0
 
     async def _evaluate(self, context: Context) -> list[StageEstimate]:
         if self.loaded.recipe.evaluation is None:

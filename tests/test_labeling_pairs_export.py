@@ -48,7 +48,9 @@ def sampled(prompt: Prompt, sampling: Sampling) -> str:
 
 async def label(trajectory: Trajectory, tmp_path, **settings: object) -> tuple[Labelled, ...]:
     good = trajectory.last if trajectory.rounds else trajectory.samples[0]
-    return await labelled_row(Candidate(trajectory, good), tmp_path, LabelingSettings(**settings))  # type: ignore[arg-type]
+    chosen = LabelingSettings(**settings)  # type: ignore[arg-type]
+    row = Candidate(trajectory, good, pairs=chosen.pairs)
+    return await labelled_row(row, tmp_path, chosen)
 
 
 async def labelled_row(row: Candidate, tmp_path, settings: LabelingSettings) -> tuple[Labelled, ...]:
@@ -162,19 +164,20 @@ def test_an_empty_dataset_is_an_error_and_leaves_no_file(tmp_path) -> None:
     assert not list(tmp_path.rglob("*.parquet"))
 
 
-def test_a_limit_draws_rows_evenly_by_kind_and_only_those_that_can_make_a_pair() -> None:
+def test_limits_draw_pairs_of_a_source_and_only_from_rows_that_can_make_one() -> None:
     def candidate(name: str, like: Trajectory, good: Text | None) -> Candidate:
         return Candidate(replace(like, request=replace(like.request, id=name)), good)
 
     red = [candidate(f"r{i}", RED, RED.last) for i in range(8)]
     helpful = [candidate(f"h{i}", HELPFUL, HELPFUL_TEXT) for i in range(2)]
     rows = [*red, candidate("no", RED, None), *helpful]
-    settings = LabelingSettings(pairs=("revision", "hard_negative"), limit=6)
-    chosen = [row.id for row in drawn(rows, settings, seed=3)]
-    assert len(chosen) == 6
-    assert {"h0", "h1"} <= set(chosen)
-    assert "no" not in chosen
-    assert chosen == [row.id for row in rows if row.id in chosen]
-    assert chosen == [row.id for row in drawn(rows, settings, seed=3)]
-    only = drawn(rows, LabelingSettings(pairs=("revision",)), seed=3)
-    assert [row.id for row in only] == [row.id for row in red]
+    settings = LabelingSettings(pairs=("revision", "hard_negative"), limits={"revision": 3})
+    chosen = drawn(rows, settings, seed=3)
+    sources = [(row.id[0], row.pairs) for row in chosen]
+    assert sources == [("r", ("revision",))] * 3 + [("h", ("hard_negative",))] * 2
+    assert [row.id for row in chosen] == [row.id for row in drawn(rows, settings, seed=3)]
+    assert [row.id for row in chosen] != [row.id for row in drawn(rows, settings, seed=4)]
+    both = LabelingSettings(pairs=("samples", "revision"), limits={"revision": 3})
+    made = [row.pairs for row in drawn(rows, both, seed=3)]
+    assert len(made) == 9
+    assert made.count(("samples", "revision")) == 3
