@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine.hf import TransformersEngine
+from engine.hf import TransformersEngine, load_model
 from engine.model_folder import content_digest
 from engine.protocol import CallError, Completion, Engine, EngineUnavailable, Sampling
 from engine.settings import ModelSettings
@@ -206,6 +206,13 @@ async def test_an_adapter_is_merged_into_the_model(
     assert adapted.fingerprint.adapter == content_digest(adapter) != ""
     assert adapted.fingerprint.digest != tiny.fingerprint.digest
     await adapted.close()
+
+
+def test_rotary_frequencies_keep_their_precision_when_weights_do_not(tiny_model: Path) -> None:
+    settings = ModelSettings(model=str(tiny_model), dtype="bfloat16")
+    model, _, _ = load_model(settings, torch.device("cpu"))
+    assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+    assert {buffer.dtype for buffer in model.buffers()} == {torch.float32}
 
 
 def test_the_fingerprint_follows_weights_dtype_and_template(tiny_model: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.journal import SYNC_EVERY, Journal, JournalError, lock_file, read_payloads
+from pipeline.index import RECENT
+from pipeline.journal import Journal, JournalError, lock_file, read_payloads
 
 A, B, C, D = (name * 16 for name in ("aa", "bb", "cc", "dd"))
 RECORDS: dict[str, dict[str, object]] = {
@@ -83,8 +84,8 @@ def test_keys_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
             assert journal.get("ab" * 16) is None
 
 
-def test_more_records_than_are_synced_at_once_are_all_found(tmp_path: Path) -> None:
-    path, count = tmp_path / "journal", 3 * SYNC_EVERY + 1
+def test_more_records_than_are_indexed_at_once_are_all_found(tmp_path: Path) -> None:
+    path, count = tmp_path / "journal", RECENT + 1
     with Journal(path) as journal:
         for number in range(count):
             journal.put(f"{number:032x}", {"number": number})
@@ -203,6 +204,7 @@ def test_a_file_of_another_form_is_refused_and_left_alone(tmp_path: Path, conten
 OPENING = """
 import sys
 from pathlib import Path
+from pipeline.index import RECENT
 from pipeline.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 print("open, after", journal.left_by, flush=True)
@@ -248,6 +250,7 @@ def test_the_lock_of_a_killed_process_is_taken_over_and_its_records_are_there(tm
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
+from pipeline.index import RECENT
 from pipeline.journal import Journal, JournalError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 journal = Journal(Path(sys.argv[1]))

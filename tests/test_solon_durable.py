@@ -149,7 +149,7 @@ def test_ctrl_c_lets_calls_come_to_their_end_and_tells_how_to_go_on(project: Pat
 
 def test_ctrl_c_twice_stops_at_once_and_costs_only_what_was_on_its_way(project: Path, server: Ledger) -> None:
     run = start(project, server)
-    server.delay_s = 60.0
+    server.delay_s = 600.0
     server.on_call = lambda number: run.send_signal(signal.SIGINT)
     with run:
         assert run.stderr is not None
@@ -168,7 +168,7 @@ def test_ctrl_c_twice_stops_at_once_and_costs_only_what_was_on_its_way(project: 
 def test_a_second_run_in_the_folder_is_told_who_is_at_work(
     project: Path, server: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.delay_s = 60.0
+    server.delay_s = 600.0
     with start(project, server) as run:
         while not server.calls:
             assert run.poll() is None
