@@ -223,7 +223,7 @@ def load_model(
     # Weights alone: in bfloat16 the rotary frequencies, which are buffers, would be off by up to 0.4 %.
     for weight in model.parameters():
         weight.data = weight.data.to(dtype)
-    return model.to(device).eval(), tokenizer, source
+    return model.to(device).eval(), tokenizer, source  # type: ignore[call-arg]
 
 
 def _not_loaded(settings: ModelSettings, error: Exception) -> str:

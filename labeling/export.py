@@ -84,8 +84,9 @@ class PreferenceRow(ProvenanceColumns):
     first_is_chosen: bool
     forward_logit: float
     backward_logit: float
-    forward_mass: float
-    backward_mass: float
+    forward_mass: float | None
+    backward_mass: float | None
+    label_way: str
     orders_agree: bool
     chosen_cut_off: bool
     rejected_cut_off: bool

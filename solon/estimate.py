@@ -7,16 +7,15 @@ trained yet are stood in for by the assistant; what training itself takes is not
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from critique.model import Trajectory
 from engine.settings import ModelSettings
+from labeling.model import Source
 from labeling.pairs import Candidate
 from pipeline.context import Context, Tally
 from pipeline.gate import Stop
@@ -84,10 +83,13 @@ class _Estimate:
     def _kept_by_limits(self, rows: Sequence[Candidate], *, scale: float) -> float:
         """The rows to label of all prompts, `scale` times as many as were sampled: limits count pairs."""
         settings = self.loaded.recipe.labeling
-        limits = settings.limits if settings is not None else {}
-        pairs = {source: n * scale for source, n in Counter(chain(*(row.pairs for row in rows))).items()}
-        kept = sum(min(n, limits.get(source, n)) for source, n in pairs.items())
-        return len(rows) * scale * kept / sum(pairs.values()) if pairs else 0.0
+        if settings is None or not rows:
+            return 0.0
+        pairs: dict[Source, float] = {
+            source: scale * sum(source in row.pairs for row in rows) for source in settings.pairs
+        }
+        kept = sum(min(n, settings.limits.get(source, n)) for source, n in pairs.items())
+        return len(rows) * scale * kept / sum(pairs.values())
 
     async def _evaluate(self, context: Context) -> list[StageEstimate]:
         if self.loaded.recipe.evaluation is None:
