@@ -5,7 +5,6 @@ them, and unselected transcripts to read. Text of models is data here: it can't 
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from evaluation.model import ModelResult
 from evaluation.plot import plot
 from evaluation.summary import GRADES, SUITES, ModelSummary, SuiteSummary, as_json, summarize
 from labeling.markdown import cell, facts_table, table
+from pipeline.shards import write_whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,9 +38,9 @@ def write_report(results: Sequence[ModelResult], out: Path, *, facts: Mapping[st
     """
     summaries, drawn = summarize(results), transcripts.draw(results)
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / "report.png", plot(summaries))
-    _write(out / "report.json", _json(summaries, facts, drawn=drawn).encode())
-    _write(out / "report.md", _markdown(results, summaries, facts=facts, drawn=drawn).encode())
+    write_whole(out / "report.png", plot(summaries))
+    write_whole(out / "report.json", _json(summaries, facts, drawn=drawn).encode())
+    write_whole(out / "report.md", _markdown(results, summaries, facts=facts, drawn=drawn).encode())
     return out / "report.md"
 
 
@@ -227,16 +227,3 @@ def _drawn_how(results: Sequence[ModelResult]) -> str:
 def _mean_words(model: ModelSummary) -> float:
     texts = [model.suite(suite).text for suite in SUITES]
     return sum(text.mean_words * text.n for text in texts) / sum(text.n for text in texts)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write beside the target, sync and rename, so that no reader sees half a file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -258,8 +258,8 @@ def failures(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """A file that is there whole, and on the disk, or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
+    """A file that is there whole, and on the disk, or not at all; several processes may write it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             file.write(content)

@@ -7,13 +7,13 @@ with the same settings and the same inputs and is gone on with. Any other folder
 import difflib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from constitution.document import DocumentError, read_document, validate
+from pipeline.shards import write_whole
 from prompts.render import VARIABLES
 from solon.recipe import LoadedRecipe, Recipe, Source
 from solon.recipe_yaml import resolved_yaml
@@ -138,11 +138,11 @@ def open_run_folder(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = F
         out.mkdir(parents=True, exist_ok=True)
         if accept_changes and changes(out, loaded):
             _keep(folder.recipe)
-            _write(folder.inputs, json.dumps(input_digests(loaded), indent=2) + "\n")
+            write_whole(folder.inputs, (json.dumps(input_digests(loaded), indent=2) + "\n").encode())
         if not folder.inputs.exists():
-            _write(folder.inputs, json.dumps(input_digests(loaded), indent=2) + "\n")
+            write_whole(folder.inputs, (json.dumps(input_digests(loaded), indent=2) + "\n").encode())
         # Written last: a folder that has it is a whole run folder.
-        _write(folder.recipe, _header(loaded) + resolved_yaml(loaded.recipe))
+        write_whole(folder.recipe, (_header(loaded) + resolved_yaml(loaded.recipe)).encode())
     except OSError as error:
         raise RunFolderError(f"{out}: cannot be written: {error.strerror}; choose another --out") from error
     return folder
@@ -231,7 +231,7 @@ def _keep(recipe: Path) -> None:
     number = 1
     while (kept := recipe.with_name(f"recipe-{number}.yaml")).exists():
         number += 1
-    _write(kept, recipe.read_text(encoding="utf-8"))
+    write_whole(kept, recipe.read_bytes())
 
 
 def input_digests(loaded: LoadedRecipe) -> Mapping[str, str]:
@@ -262,16 +262,3 @@ def _header(loaded: LoadedRecipe) -> str:
     """Where the settings came from; a file's name may hold a line break, which must not end the comment."""
     made_of = "".join(mark if mark.isprintable() else "?" for mark in str(loaded.path))
     return f"# All settings of the run, read from {made_of}.\n# Relative paths start at that file's folder.\n"
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -13,9 +13,7 @@ from pipeline.shards import read_manifest
 from solon.progress import Progress
 from solon.recipe import LoadedRecipe, Stage
 from solon.run_folder import RUN_ONLY, RunFolder
-
-WITHOUT_EFFECT = frozenset({"logging_steps", "save_steps", "report_to", "push_to_hub", "hub_model_id"})
-"""Settings of a trainer that say nothing about what is learned."""
+from training.settings import WITHOUT_EFFECT, TrainerSettings
 
 
 def made_from(
@@ -40,9 +38,7 @@ def _critique(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
 
 
 def _sft(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
-    settings = loaded.recipe.training.sft
-    learnt = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)) if settings else None
-    return {"assistant": _model(loaded.assistant), "settings": learnt}
+    return _training(loaded, loaded.recipe.training.sft)
 
 
 def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
@@ -57,7 +53,10 @@ def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
 
 
 def _dpo(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
-    settings = loaded.recipe.training.dpo
+    return _training(loaded, loaded.recipe.training.dpo)
+
+
+def _training(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str, object]:
     learnt = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)) if settings else None
     return {"assistant": _model(loaded.assistant), "settings": learnt}
 

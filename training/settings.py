@@ -14,6 +14,9 @@ LossType = Literal[
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 Tracker = Literal["none", "tensorboard", "wandb", "mlflow", "trackio"]
 
+WITHOUT_EFFECT = frozenset({"logging_steps", "save_steps", "report_to", "push_to_hub", "hub_model_id"})
+"""Settings of a trainer that say nothing about what is learned: a run may go on with other values."""
+
 
 class TrainerSettings(Section):
     """What every stage has; the defaults suit LoRA on a small model."""

@@ -17,10 +17,7 @@ from engine.model_folder import content_digest
 from engine.settings import ModelSettings
 from training.data import Row
 from training.model import TrainingError
-from training.settings import TrainerSettings
-
-WITHOUT_EFFECT = {"logging_steps", "save_steps", "report_to", "push_to_hub", "hub_model_id"}
-"""Settings that say nothing about what is learned: a run may go on with other values."""
+from training.settings import WITHOUT_EFFECT, TrainerSettings
 
 _SERVING_ONLY = {
     "max_batch_size",
@@ -107,7 +104,7 @@ def inputs_digest(
         "stage": type(settings).__name__,
         "model": model.model_dump(mode="json", exclude=_SERVING_ONLY | {"model", "adapter"}),
         "weights": [_weights(model.model), content_digest(model.adapter) if model.adapter else ""],
-        "settings": settings.model_dump(mode="json", exclude=WITHOUT_EFFECT),
+        "settings": settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
         "seed": seed,
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
