@@ -247,7 +247,9 @@ def _forward(
         position_ids=position,
         past_key_values=cache,
         use_cache=cache is not None,
-        logits_to_keep=keep,
+        # Positions, not a number: of a number transformers takes a view, and torch multiplies a view by copying
+        # the vocabulary's weights for every row (seconds a batch) unless those weights require gradients.
+        logits_to_keep=torch.arange(ids.shape[1] - keep, ids.shape[1], device=ids.device),
     )
     logits = output.logits.float()
     return logits[:, -1] if keep == 1 else logits

@@ -139,6 +139,17 @@ def test_next_token_logprobs_are_those_of_a_plain_forward(model: PreTrainedModel
     torch.testing.assert_close(next_token_logprobs(model, asked), torch.stack(plain), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_the_vocabularys_weights_are_not_copied_for_every_row(tiny_model: Path, learns: bool) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
+    model.requires_grad_(learns)
+    rows = 6
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as ran:
+        next_token_logprobs(model, prompts([5] * rows))
+    copied = [rows, model.config.hidden_size, model.config.vocab_size]
+    assert not [op for op in ran.events() or () if copied in (op.input_shapes or ())]
+
+
 def test_completion_logprobs_are_those_of_a_plain_forward(model: PreTrainedModel) -> None:
     pairs = list(zip(prompts([4, 25, 11]), prompts([9, 1, 5]), strict=True))
     for (prompt, completion), ours in zip(pairs, completion_logprobs(model, pairs), strict=True):
