@@ -247,7 +247,7 @@ def _forward(
         position_ids=position,
         past_key_values=cache,
         use_cache=cache is not None,
-        # Positions, not a number: of a number transformers takes a view, and torch multiplies a view by copying
+        # Positions, not a number: of a number transformers takes a view, and torch multiplies that by copying
         # the vocabulary's weights for every row (seconds a batch) unless those weights require gradients.
         logits_to_keep=torch.arange(ids.shape[1] - keep, ids.shape[1], device=ids.device),
     )
