@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 
 from pipeline.columns import columns_of
 
-SHARD_ROWS = 10_000
-"""Rows of a shard."""
+SHARD_ROWS = 5_000
+"""Rows of a shard; those of an unfinished one are put together from the journal again, in a second or two."""
 
 GROUP = 1_000
 """Records that are held in memory before they are written, as one row group."""

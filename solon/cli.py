@@ -214,7 +214,7 @@ def _run(given: argparse.Namespace) -> int:
 
     with stoppable(given.arguments) as stop:
         folder = open_run_folder(out, loaded, accept_changes=given.accept_changes)
-        _hush_libraries()
+        _hush_libraries(loaded)
         run(loaded, folder, stages, reporter(), stop=stop)
     return 0
 
@@ -242,7 +242,7 @@ def _estimate(given: argparse.Namespace) -> int:
     from solon.interrupt import stoppable
 
     with stoppable(given.arguments) as stop:
-        _hush_libraries()
+        _hush_libraries(loaded)
         prices = Prices(given.price_prompt, given.price_completion)
         estimate(loaded, out, reporter(), sample=given.sample, prices=prices, stop=stop)
     return 0
@@ -274,8 +274,13 @@ def _require_sound(loaded: "LoadedRecipe", out: Path, *, accept_changes: bool = 
         raise BadInputError("\n\n".join(found) + count)
 
 
-def _hush_libraries() -> None:
-    """Their bars would run through ours; downloads from the Hub keep theirs on a terminal."""
+def _hush_libraries(loaded: "LoadedRecipe") -> None:
+    """Their bars would run through ours; downloads from the Hub keep theirs on a terminal.
+
+    Where every model is behind a server, nothing of them is needed, and a second of importing is saved.
+    """
+    if all(model.engine == "openai" for model in (loaded.assistant, loaded.judge)):
+        return
     from transformers.utils import logging
 
     logging.disable_progress_bar()

@@ -23,6 +23,11 @@ def chat_text(request_hash: str) -> str:
     return f"answer {request_hash}"
 
 
+def label_logprob(request_hash: str) -> float:
+    """What a question with this hash is told of the first of two labels whose tokens it asks for."""
+    return math.log(_weights(request_hash, 2)[0] / 0.9 * 0.9)
+
+
 def _weights(request_hash: str, count: int) -> list[float]:
     """Probabilities of `count` labels, together 0.9."""
     shares = [0.05 + share(request_hash, "label", number) for number in range(count)]

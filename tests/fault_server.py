@@ -8,10 +8,11 @@ It runs in a process of its own on the loopback, so that the client can be kille
         entries = server.entries()      # or read_ledger(server.ledger) from any process, at any time
 
 One ledger line per question is appended and flushed before its answer goes out: `Entry(hash, path, attempt,
-outcome)`, `hash` over the body, `attempt` counting that body from 0, `outcome` "ok" or the fault. What
-happens is a function of (seed, hash, attempt): the order of arrival changes nothing, and a server that is
-started again on the same ledger goes on counting. A client that commits what it is told has at most one
-`answered` entry for each hash. `fault_answers.chat_text(hash)` is what a chat is answered, so that a client's
+outcome)`, `hash` over the body, `attempt` counting that body from 0, `outcome` "ok" or the fault. Faults
+that a client gets over are a function of (seed, hash, attempt), and what it is answered in the end is one of
+(seed, hash): the order of arrival changes nothing, nor does asking again, and a server that is started again
+on the same ledger goes on counting. A client that commits what it is told has at most one `answered` entry
+for each hash. `fault_answers.chat_text(hash)` is what a chat is answered, so that a client's
 own records name the request behind them.
 
 The server exits when the process that started it does. By itself: `python tests/fault_server.py FOLDER
@@ -45,7 +46,7 @@ RETRIED = (
     "timeout",
     "half_closed",
 )
-"""Faults that a client gets over by asking again."""
+"""Faults that a client gets over by asking again: the next attempt draws anew. All others stay."""
 BROKEN = ("invalid_json", "no_choices", "null_content", "nan_logprob", "no_logprobs")
 """Answers that are none; the last two come on label calls only, the one before on chats only."""
 FAULTS = (*RETRIED, *BROKEN, "cut_off", "unauthorized", "not_found", "too_long")
@@ -123,7 +124,13 @@ def fault_server(folder: Path, script: Script | None = None) -> Iterator[Running
 
 def read_ledger(path: Path) -> list[Entry]:
     """All requests so far, in the order of arrival."""
-    return [_entry(line) for line in _lines(path)]
+    return read_ledger_from(path, 0)[0]
+
+
+def read_ledger_from(path: Path, start: int) -> tuple[list[Entry], int]:
+    """The requests from a byte on, and the byte behind the last of them."""
+    lines = _lines(path, start)
+    return [_entry(line) for line in lines], start + sum(len(line) + 1 for line in lines)
 
 
 def _entry(line: str) -> Entry:
@@ -131,9 +138,13 @@ def _entry(line: str) -> Entry:
     return Entry(name, path, int(attempt), outcome)
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, start: int = 0) -> list[str]:
     """Whole lines: a server that was killed may have left half of one."""
-    text = path.read_text(encoding="ascii") if path.is_file() else ""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        file.seek(start)
+        text = file.read().decode("ascii")
     return text[: text.rfind("\n") + 1].splitlines()
 
 
@@ -180,7 +191,8 @@ class Server:
             return
         if fault == "half_closed":
             send(reply[: len(reply) // 2])
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # the client may have been killed in this moment
+                transport.write_eof()
             return
         send(reply)
 
@@ -188,12 +200,18 @@ class Server:
         wanted = _WANTED.search(raw)
         if wanted:
             return wanted[1].decode() if attempt < int(wanted[2] or attempt + 1) else ""
-        drawn = share(self.script.seed, request_hash, attempt)
-        unfit = _CHATS_ONLY if is_label else _LABELS_ONLY
+        passing = self._drawn(share(self.script.seed, request_hash, attempt), lasting=False)
+        if passing:
+            return passing
+        lasting = self._drawn(share(self.script.seed, request_hash, "answer"), lasting=True)
+        return "" if lasting in (_CHATS_ONLY if is_label else _LABELS_ONLY) else lasting
+
+    def _drawn(self, drawn: float, *, lasting: bool) -> str:
         for name, part in self.script.faults.items():
-            if drawn < part:
-                return "" if name in unfit else name
-            drawn -= part
+            if (name not in RETRIED) is lasting:
+                if drawn < part:
+                    return name
+                drawn -= part
         return ""
 
     def _latency(self, request_hash: str) -> float:
