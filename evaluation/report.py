@@ -18,7 +18,7 @@ from evaluation.model import ModelResult
 from evaluation.plot import plot
 from evaluation.summary import GRADES, SUITES, ModelSummary, SuiteSummary, as_json, summarize
 from labeling.markdown import cell, facts_table, table
-from pipeline.shards import write_whole
+from pipeline.disk import write_whole
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline.disk import is_full
 from pipeline.frames import HEADER, Frame, frames, next_frame, packed, payload_at, start_of
 from pipeline.index import Index
 from pipeline.lock import Holder, Lock, LockedError
@@ -52,7 +53,7 @@ class Journal:
         self._syncing = threading.Lock()
         self._failure: OSError | None = None
         self._written = self._synced = self._end = 0
-        self._lock = _locked(path)
+        self._lock = locked(path)
         self.left_by: Holder | None = self._lock.left_by
         try:
             self._end = self._open()
@@ -231,17 +232,19 @@ def lock_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def _locked(path: Path) -> Lock:
+def locked(path: Path, *, sign: bool = True) -> Lock:
+    """The lock of a journal; `JournalError` names the process that holds it. `sign` as for `Lock`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return Lock(lock_file(path))
+        return Lock(lock_file(path), sign=sign)
     except LockedError as error:
         raise JournalError(
             f"{path}: {error.holder or 'another process'} is working in this run folder; "
             "wait for it or stop it"
         ) from error
     except OSError as error:
-        raise JournalError(f"{path}: cannot be locked: {error.strerror}; choose another folder") from error
+        step = "free some space and run again" if is_full(error) else "choose another folder"
+        raise JournalError(f"{path}: cannot be locked: {error.strerror}; {step}") from error
 
 
 def _check_version(path: Path, head: bytes) -> None:

@@ -50,14 +50,16 @@ class LockedError(Exception):
 class Lock:
     """Held from its making to `release`, or to the death of the process.
 
-    `left_by` is the holder that died with it, if there was one.
+    `left_by` is the holder that died with it, if there was one. One that does not `sign` leaves the name in
+    the file as it is, for who comes next: for a moment's work.
 
     Raises:
         LockedError: another process holds it.
         OSError: the file system cannot lock.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, sign: bool = True) -> None:
+        self._signed = sign
         self._file = path.open("a+", encoding="utf-8")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,13 +70,15 @@ class Lock:
             self._file.close()
             raise
         self.left_by = read_holder(path)
-        self._write_name()
+        if sign:
+            self._write_name()
 
     def release(self) -> None:
         """Take the name out and let others in. The file stays: removing it would let two in at once."""
         if not self._file.closed:
-            with suppress(OSError):
-                self._file.truncate(0)
+            if self._signed:
+                with suppress(OSError):
+                    self._file.truncate(0)
             self._file.close()
 
     def _write_name(self) -> None:

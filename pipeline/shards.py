@@ -6,7 +6,6 @@ does not name does not exist. The same rows give the same bytes, however often t
 """
 
 import dataclasses
-import errno
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from typing import IO, Generic, TypeVar, cast
 from pydantic import TypeAdapter
 
 from pipeline.columns import columns_of
+from pipeline.disk import is_full, sync_folder, write_whole
 
 SHARD_ROWS = 5_000
 """Rows of a shard; those of an unfinished one are put together from the journal again, in a second or two."""
@@ -257,38 +257,11 @@ def failures(folder: Path) -> Iterator[dict[str, str]]:
             yield from map(json.loads, lines)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """A file that is there whole, and on the disk, or not at all; several processes may write it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the folder's names on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
     """What the system says of a write that failed, with the next step."""
     try:
         yield
     except OSError as error:
-        step = (
-            "free some space"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            else "see that it can be written"
-        )
+        step = "free some space" if is_full(error) else "see that it can be written"
         raise StoreError(f"{path}: {error.strerror or error}; {step} and run again") from error

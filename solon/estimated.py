@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.shards import write_whole
+from pipeline.disk import write_whole
 from solon.progress import StageProgress
 from solon.run_folder import RunFolder, estimate_folder
 

@@ -18,8 +18,9 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.context import Tally
+from pipeline.disk import write_whole
 from pipeline.journal import Journal, read_payloads
-from pipeline.shards import writable, write_whole
+from pipeline.shards import writable
 
 EVERY_S = 1.0
 

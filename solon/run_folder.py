@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import cast
 
 from constitution.document import DocumentError, read_document, validate
-from pipeline.shards import write_whole
+from pipeline.disk import is_full, write_whole
+from pipeline.journal import locked
 from prompts.render import VARIABLES
 from solon.recipe import LoadedRecipe, Recipe, Source
 from solon.recipe_yaml import resolved_yaml
@@ -32,6 +33,10 @@ RUN_ONLY = frozenset(
     }
 )
 """Keys of a model that say how it is reached and not what it answers: a run may go on with others."""
+
+
+_LEFT_BY_A_KILL = (".recipe*.partial", ".inputs.json.*.partial", ".progress.json.*")
+"""Files that were being written."""
 
 
 class RunFolderError(Exception):
@@ -129,6 +134,7 @@ def open_run_folder(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = F
 
     Raises:
         RunFolderError: the folder holds something else, or a run with other settings or inputs.
+        JournalError: another process is at work in the folder; nothing is changed.
     """
     objection = objection_to(out, loaded, accept_changes=accept_changes)
     if objection:
@@ -136,16 +142,28 @@ def open_run_folder(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = F
     folder = RunFolder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if accept_changes and changes(out, loaded):
-            _keep(folder.recipe)
-            write_whole(folder.inputs, (json.dumps(input_digests(loaded), indent=2) + "\n").encode())
-        if not folder.inputs.exists():
-            write_whole(folder.inputs, (json.dumps(input_digests(loaded), indent=2) + "\n").encode())
-        # Written last: a folder that has it is a whole run folder.
-        write_whole(folder.recipe, (_header(loaded) + resolved_yaml(loaded.recipe)).encode())
+        lock = locked(folder.answers, sign=False)
+        try:
+            _write(folder, loaded, accept_changes=accept_changes)
+        finally:
+            lock.release()
     except OSError as error:
-        raise RunFolderError(f"{out}: cannot be written: {error.strerror}; choose another --out") from error
+        step = "free some space and run again" if is_full(error) else "choose another --out"
+        raise RunFolderError(f"{out}: cannot be written: {error.strerror}; {step}") from error
     return folder
+
+
+def _write(folder: RunFolder, loaded: LoadedRecipe, *, accept_changes: bool) -> None:
+    for name in _LEFT_BY_A_KILL:
+        for leftover in folder.path.glob(name):
+            leftover.unlink()
+    changed = accept_changes and folder.recipe.is_file() and changes(folder.path, loaded)
+    if changed:
+        _keep(folder.recipe)
+    if changed or not folder.inputs.exists():
+        write_whole(folder.inputs, (json.dumps(input_digests(loaded), indent=2) + "\n").encode())
+    # Written last: a folder that has it is a whole run folder.
+    write_whole(folder.recipe, (_header(loaded) + resolved_yaml(loaded.recipe)).encode())
 
 
 def objection_to(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = False) -> str:
@@ -196,11 +214,18 @@ def _strange(out: Path) -> str:
 
 
 def _foreign(folder: RunFolder) -> str:
-    names = sorted(entry.name for entry in folder.path.iterdir() if entry != folder.inputs)
+    names = sorted(entry.name for entry in folder.path.iterdir() if not _is_beginning(folder, entry))
     if not names:
         return ""
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return f"{folder.path}: is not a run's folder, and not empty (it holds {shown}); choose another --out"
+
+
+def _is_beginning(folder: RunFolder, entry: Path) -> bool:
+    """Whether a run that was killed while it began may have left this, and nothing else can have."""
+    if entry == folder.journal and entry.is_dir():
+        return all(file.name.startswith(folder.answers.name) for file in entry.iterdir())
+    return entry == folder.inputs or any(entry.match(name) for name in _LEFT_BY_A_KILL)
 
 
 def _other_settings(folder: RunFolder, kept: Recipe, loaded: LoadedRecipe) -> str:

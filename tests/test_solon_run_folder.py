@@ -1,9 +1,11 @@
 """The run folder: begun once, gone on with by the same settings, and never written over by others."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from pipeline.journal import Journal, JournalError
 from solon.recipe import LoadedRecipe, load_recipe
 from solon.run_folder import RunFolderError, default_out, objection_to, open_run_folder
 
@@ -40,7 +42,7 @@ def test_the_default_folder_has_the_recipes_name(project: Path) -> None:
 def test_a_new_folder_holds_the_resolved_recipe_and_nothing_half_written(project: Path) -> None:
     folder = open_run_folder(project / "runs" / "one", load(project))
     assert load_recipe(folder.recipe).recipe == load(project).recipe
-    assert sorted(path.name for path in folder.path.iterdir()) == ["inputs.json", "recipe.yaml"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["inputs.json", "journal", "recipe.yaml"]
 
 
 def test_an_empty_folder_is_taken(project: Path) -> None:
@@ -141,3 +143,32 @@ def test_consent_to_no_change_changes_nothing(project: Path) -> None:
 def test_consent_does_not_open_somebody_elses_folder(project: Path) -> None:
     with pytest.raises(RunFolderError, match="is not a run's folder"):
         open_run_folder(project, load(project), accept_changes=True)
+
+
+def test_what_a_run_left_that_was_killed_while_it_began_is_no_reason_to_refuse(project: Path) -> None:
+    out = project / "out"
+    (out / "journal").mkdir(parents=True)
+    (out / "journal" / "answers.log.lock").touch()
+    for name in (".inputs.json.17.partial", ".recipe.yaml.17.partial"):
+        (out / name).write_text("half")
+    open_run_folder(out, load(project))
+    assert sorted(path.name for path in out.iterdir()) == ["inputs.json", "journal", "recipe.yaml"]
+
+
+def test_a_folder_with_a_journal_of_somebody_elses_is_left_alone(project: Path) -> None:
+    (project / "out" / "journal").mkdir(parents=True)
+    (project / "out" / "journal" / "monday.md").write_text("Dear diary")
+    assert "not empty (it holds journal)" in refusal(project / "out", load(project))
+
+
+def test_changes_are_accepted_in_a_new_folder_too(project: Path) -> None:
+    assert open_run_folder(project / "out", load(project), accept_changes=True).recipe.is_file()
+
+
+def test_while_another_process_is_at_work_nothing_is_changed(project: Path) -> None:
+    folder = open_run_folder(project / "out", load(project))
+    with Journal(folder.answers):
+        before = contents(folder.path)
+        with pytest.raises(JournalError, match=f"process {os.getpid()} on "):
+            open_run_folder(folder.path, load(project, "seed=5"), accept_changes=True)
+        assert contents(folder.path) == before
