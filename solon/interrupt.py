@@ -28,8 +28,9 @@ def stoppable(arguments: Sequence[str]) -> Iterator[Stop]:
         if stop.asked:
             _say(how_to_go_on(arguments, "stopped at once"))
             os._exit(INTERRUPTED)
-        _say("stopping: what is on its way comes to its end and is kept; Ctrl-C again stops at once")
+        # Asked before it is told: a second Ctrl-C may come as soon as somebody has read of the first.
         stop.ask()
+        _say("stopping: what is on its way comes to its end and is kept; Ctrl-C again stops at once")
 
     # Python hands signals to the main thread only; elsewhere somebody else has to ask.
     if threading.current_thread() is not threading.main_thread():
