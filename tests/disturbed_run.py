@@ -83,7 +83,7 @@ class Run:
     @property
     def said(self) -> Path:
         """All that the sittings wrote to standard error."""
-        return self.out.with_name(f"{self.out.name}.stderr")
+        return self.recipe.with_name(f"{self.out.parent.name}-{self.out.name}.stderr")
 
     def start(self) -> subprocess.Popen[bytes]:
         """A sitting, in a process of its own."""
@@ -253,6 +253,48 @@ def disturb(run: Run, endings: Sequence[Ending], *, calls: int, rng: random.Rand
     with one_sitting(run, seen) as sitting:
         _expect(seen, sitting, sitting.process.wait() == 0)
     return seen
+
+
+_LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+from solon.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SmallDisk:
+    """A folder with little room. `mounted`: a file system of its own; else files are kept short (EFBIG)."""
+
+    folder: Path
+    mounted: bool
+
+    def give(self, run: Run, size: int) -> None:
+        """From the run's next sitting on there are `size` bytes of room."""
+        if self.mounted:
+            _mount("-o", f"remount,size={size}", self.folder)
+        else:
+            run.command = (sys.executable, "-c", _LIMITED, str(size))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[SmallDisk]:
+    """A file system in memory where one may be mounted."""
+    folder.mkdir()
+    mounted = _mount("-t", "tmpfs", "-o", "size=64k", "tmpfs", folder)
+    try:
+        yield SmallDisk(folder, mounted)
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def _mount(*arguments: str | Path) -> bool:
+    try:
+        return subprocess.run(["mount", *arguments], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def size_of(path: Path) -> int:

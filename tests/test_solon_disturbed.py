@@ -17,7 +17,9 @@ from disturbed_run import (
     interrupted,
     interrupted_twice,
     killed,
+    one_sitting,
     rivalled,
+    small_disk,
     write_project,
 )
 from fault_server import Script, fault_server
@@ -89,6 +91,35 @@ def test_faults_that_pass_leave_the_files_of_a_run_without_any(tmp_path: Path) -
         recipe, tmp_path / "stormy", Script(seed=2, faults=PASSING, latency_s=0.01, hang_s=8)
     )
     assert bar("soak-output-hash-equal-without-faults", int(calm.files() == stormy.files()), least=1)
+
+
+@pytest.mark.soak
+def test_a_disk_that_is_full_again_and_again(tmp_path: Path) -> None:
+    script = Script(seed=3, latency_s=0.002)
+    whole = undisturbed(write_project(tmp_path, 1000), tmp_path / "whole", script)
+    seen, fillings, size = Seen(), 0, 100_000
+    with small_disk(tmp_path / "disk") as disk, fault_server(tmp_path / "server", script) as server:
+        run = Run(whole.recipe, server, disk.folder / "out", own_questions=whole.own_questions)
+        while fillings < 60:
+            disk.give(run, size)
+            with one_sitting(run, seen) as sitting:
+                code = sitting.process.wait()
+                if code and "free some space and run again" not in sitting.said():
+                    seen.unexpected.append(f"exit code {code}: {sitting.said()}")
+            if code == 0:
+                break
+            fillings, size = fillings + 1, int(size * 1.15)
+        equal = run.files() == whole.files()
+        print(f"\n{fillings} full disks, mounted: {disk.mounted}", seen.unexpected[:3])
+        said = run.said.read_text()
+    bars = [
+        bar("soak-full-disk-calls-asked-again", len(seen.again), most=0),
+        bar("soak-full-disk-output-hash-equal", int(equal), least=1),
+        bar("soak-full-disk-tracebacks", said.count("Traceback"), most=0),
+        bar("soak-full-disk-unexpected-endings", len(seen.unexpected), most=0),
+        bar("soak-full-disks", fillings, least=10),
+    ]
+    assert all(bars)
 
 
 def bar(what: str, value: int, *, least: int | None = None, most: int | None = None) -> bool:
