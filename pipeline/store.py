@@ -1,14 +1,15 @@
 """Reads a stage's records back: from a folder of shards (`pipeline.shards`), in order, a batch at a time."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.shards import Manifest, Shards, StoreError, read_manifest
 
-__all__ = ["StoreError", "iter_records", "iter_rows", "read_records", "read_rows", "write_records"]
+__all__ = ["Records", "StoreError", "iter_records", "iter_rows", "read_records", "read_rows", "write_records"]
 
 BATCH = 1_000
 
@@ -73,6 +74,17 @@ def iter_records(folder: Path, kind: type[Record]) -> Iterator[Record]:
             raise StoreError(
                 f"{folder}: not what this version of Solon writes: {error.errors()[0]['msg']}"
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Generic[Record]):
+    """The records of a folder of shards, read anew each time they are gone through, as by `iter_records`."""
+
+    folder: Path
+    kind: type[Record]
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter_records(self.folder, self.kind)
 
 
 def read_records(folder: Path, kind: type[Record]) -> list[Record]:

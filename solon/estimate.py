@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from critique.model import Trajectory
 from engine.settings import ModelSettings
+from labeling.draw import Drawn
 from labeling.model import Source
-from labeling.pairs import Candidate
 from pipeline.context import Context, Tally
 from pipeline.gate import Stop
 from pipeline.journal import Journal
@@ -80,10 +80,10 @@ class _Estimate:
         figures = await self._measure("label", labeler(self.loaded), rows, context, again=again, total=total)
         return figures[1]
 
-    def _kept_by_limits(self, rows: Sequence[Candidate], *, scale: float) -> float:
+    def _kept_by_limits(self, rows: Drawn, *, scale: float) -> float:
         """The rows to label of all prompts, `scale` times as many as were sampled: limits count pairs."""
         settings = self.loaded.recipe.labeling
-        if settings is None or not rows:
+        if settings is None or not len(rows):
             return 0.0
         pairs: dict[Source, float] = {
             source: scale * sum(source in row.pairs for row in rows) for source in settings.pairs

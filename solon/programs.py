@@ -14,8 +14,9 @@ from engine.protocol import Sampling
 from evaluation.answer import Answerer, Question
 from evaluation.grader import graded
 from evaluation.model import Graded, Suite
+from labeling.draw import Candidate, Drawn
 from labeling.judge import Judge
-from labeling.pairs import Candidate, Labeler, drawn
+from labeling.pairs import Labeler
 from pipeline.context import RowContext
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests, read_requests
 from solon.recipe import LoadedRecipe
@@ -102,11 +103,20 @@ def questions(loaded: LoadedRecipe) -> list[Question]:
     ]
 
 
-def candidates(loaded: LoadedRecipe, trajectories: Iterable[Trajectory]) -> list[Candidate]:
-    """The rows to make pairs of."""
-    able = [Candidate(trajectory, _good(loaded, trajectory)) for trajectory in trajectories]
+def candidates(loaded: LoadedRecipe, trajectories: Iterable[Trajectory]) -> Drawn:
+    """The rows to make pairs of; the trajectories are gone through anew each time that these are."""
     settings = labeler(loaded).judge.settings
-    return drawn(able, settings, seed=loaded.recipe.seed)
+    return Drawn(_Candidates(loaded, trajectories), settings, seed=loaded.recipe.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    loaded: LoadedRecipe
+    trajectories: Iterable[Trajectory]
+
+    def __iter__(self) -> Iterator[Candidate]:
+        for trajectory in self.trajectories:
+            yield Candidate(trajectory, _good(self.loaded, trajectory))
 
 
 def selected(loaded: LoadedRecipe, trajectory: Trajectory) -> list[Selected]:

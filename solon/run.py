@@ -24,7 +24,7 @@ from pipeline.context import Context
 from pipeline.gate import Stop, StoppedError
 from pipeline.journal import Journal
 from pipeline.runner import HasId, Program
-from pipeline.store import iter_records, read_rows
+from pipeline.store import Records, iter_records, read_rows
 from prompts.message import Conversation
 from solon.console import Reporter
 from solon.engines import in_flight, open_roles
@@ -189,7 +189,7 @@ class _Run:
         if settings is None:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
         self._made("critique", self.folder.trajectories, needs="critique")
-        rows = candidates(self.loaded, iter_records(self.folder.trajectories, Trajectory))
+        rows = candidates(self.loaded, Records(self.folder.trajectories, Trajectory))
         engines = {"judge": self.loaded.judge}
         if "samples" in settings.pairs:
             engines["policy"] = self._sl_model()

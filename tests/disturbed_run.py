@@ -31,8 +31,8 @@ from pipeline.frames import HEADER, frames
 
 ROOT = Path(__file__).parent.parent
 CALLS_A_ROW = 5
-PASSING = {**dict.fromkeys(RETRIED, 0.004), "timeout": 0.001}
-"""Faults that a client gets over, by their share of requests."""
+PASSING = {**dict.fromkeys(RETRIED, 0.002), "server_error": 0.008, "half_closed": 0.008, "timeout": 0.0005}
+"""Faults that a client gets over, by their share of requests; after some of them it sends fewer at once."""
 FAULTS = {
     **PASSING,
     **dict.fromkeys(("invalid_json", "no_choices", "null_content", "nan_logprob", "no_logprobs"), 0.002),
@@ -145,14 +145,14 @@ class Seen:
     """What happened over the sittings of one run.
 
     `again` are calls that a sitting asked although it began with their answers, `lost` answers that were
-    there when a sitting drained and are not kept, `faults` what the server did, `unexpected` what nobody
-    should see.
+    there when a sitting drained and are not kept, `faulted` the requests that the server failed and how,
+    `unexpected` what nobody should see.
     """
 
     endings: Counter[str] = field(default_factory=Counter)
     again: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    faults: Counter[str] = field(default_factory=Counter)
+    faulted: set[tuple[str, str]] = field(default_factory=set)
     unexpected: list[str] = field(default_factory=list)
 
 
@@ -233,7 +233,7 @@ def one_sitting(run: Run, seen: Seen) -> Iterator[Sitting]:
         sitting.process.wait()
     asked = run.asked()
     seen.again += sorted(before & {entry.hash for entry in asked})
-    seen.faults.update(entry.outcome for entry in asked if entry.outcome != "ok")
+    seen.faulted |= {(entry.hash, entry.outcome) for entry in asked if entry.outcome != "ok"}
 
 
 def disturb(run: Run, endings: Sequence[Ending], *, calls: int, rng: random.Random) -> Seen:

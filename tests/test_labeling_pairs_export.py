@@ -13,11 +13,12 @@ from critique.model import Request, Round, SelectionSettings, Text, Trajectory
 from critique.select import select
 from engine.protocol import Sampling
 from engine.scripted import ScriptedEngine
+from labeling.draw import Candidate, Drawn
 from labeling.export import Exported, Provenance, SFTRow, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import Judge
 from labeling.markdown import cell
 from labeling.model import LabelingSettings, Labelled
-from labeling.pairs import Candidate, Labeler, drawn
+from labeling.pairs import Labeler
 from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.store import StoreError
@@ -83,7 +84,7 @@ async def test_a_hard_negative_is_the_revision_of_the_red_team_prompt_most_like_
         Candidate(HELPFUL, HELPFUL_TEXT),
     ]
     settings = LabelingSettings(pairs=("hard_negative",))
-    (row,) = drawn(rows, settings, seed=0)
+    (row,) = Drawn(rows, settings, seed=0)
     assert row.id == "hl"
     (pair,) = await labelled_row(row, tmp_path, settings)
     assert pair.comparison.first == HELPFUL_TEXT
@@ -92,7 +93,7 @@ async def test_a_hard_negative_is_the_revision_of_the_red_team_prompt_most_like_
 
 async def test_without_a_kept_revision_there_is_no_hard_negative() -> None:
     rows = [Candidate(RED, None), Candidate(HELPFUL, HELPFUL_TEXT)]
-    assert drawn(rows, LabelingSettings(pairs=("hard_negative",)), seed=0) == []
+    assert list(Drawn(rows, LabelingSettings(pairs=("hard_negative",)), seed=0)) == []
 
 
 async def test_equal_responses_make_no_pair(tmp_path) -> None:
@@ -172,12 +173,12 @@ def test_limits_draw_pairs_of_a_source_and_only_from_rows_that_can_make_one() ->
     helpful = [candidate(f"h{i}", HELPFUL, HELPFUL_TEXT) for i in range(2)]
     rows = [*red, candidate("no", RED, None), *helpful]
     settings = LabelingSettings(pairs=("revision", "hard_negative"), limits={"revision": 3})
-    chosen = drawn(rows, settings, seed=3)
+    chosen = Drawn(rows, settings, seed=3)
     sources = [(row.id[0], row.pairs) for row in chosen]
     assert sources == [("r", ("revision",))] * 3 + [("h", ("hard_negative",))] * 2
-    assert [row.id for row in chosen] == [row.id for row in drawn(rows, settings, seed=3)]
-    assert [row.id for row in chosen] != [row.id for row in drawn(rows, settings, seed=4)]
+    assert [row.id for row in chosen] == [row.id for row in Drawn(rows, settings, seed=3)]
+    assert [row.id for row in chosen] != [row.id for row in Drawn(rows, settings, seed=4)]
     both = LabelingSettings(pairs=("samples", "revision"), limits={"revision": 3})
-    made = [row.pairs for row in drawn(rows, both, seed=3)]
+    made = [row.pairs for row in Drawn(rows, both, seed=3)]
     assert len(made) == 9
     assert made.count(("samples", "revision")) == 3
