@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -21,6 +22,8 @@ from engine.backoff import Backoff
 from engine.endpoint import Endpoint, Endpoints, shared_endpoint
 from engine.http_reply import Redacted, Setback
 from engine.protocol import CallError, EngineUnavailable
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -92,7 +95,7 @@ class JsonClient:
 
         `at_root`: the path lies beside the base URL's /v1, where vLLM has what OpenAI's interface lacks.
         """
-        sent = json.dumps(body, separators=(",", ":")).encode()
+        sent = _COMPACT.encode(body).encode()
         return await self._ask(_Question(path, sent, sticky=sticky, at_root=at_root), None)
 
     async def close(self) -> None:
@@ -131,8 +134,7 @@ class JsonClient:
     async def _attempt(
         self, session: aiohttp.ClientSession, question: _Question, *, endpoint: Endpoint
     ) -> Mapping[str, object] | Setback:
-        base = endpoint.url.parent if question.at_root and endpoint.url.name == "v1" else endpoint.url
-        url = base / question.path
+        url = _address(endpoint.url, question.path, at_root=question.at_root)
         method = "GET" if question.body is None else "POST"
         try:
             async with session.request(
@@ -170,6 +172,11 @@ class JsonClient:
                 headers=headers,
             )
         return self._session
+
+
+@lru_cache(maxsize=64)
+def _address(base: URL, path: str, *, at_root: bool) -> URL:
+    return (base.parent if at_root and base.name == "v1" else base) / path
 
 
 def _given_up(setback: Setback, *, attempts: int) -> CallError | EngineUnavailable:
