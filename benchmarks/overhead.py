@@ -7,7 +7,8 @@
 process of its own that answers after 50 ms; in the heavy-tailed runs one question in ten takes a second. Each
 client runs in a process of its own; each rival in an environment of its own under `runs/bench/overhead`, set
 up once. A line gives requests a second, CPU milliseconds a call of the client and of what it starts, and its
-peak memory; at the end come the bars: `bar: WHAT VALUE TARGET ok|short`. On a busy machine hold the ratios.
+peak memory. Then Solon is killed halfway and goes on: how many calls that had been answered are asked again?
+At the end come the bars: `bar: WHAT VALUE TARGET ok|short`. On a busy machine hold the ratios.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +33,15 @@ ENVIRONMENTS = ROOT / "runs" / "bench" / "overhead"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one client does: against which server, how many rows, how many calls at once."""
+    """What one client does: against which server, how many rows, how many calls at once.
+
+    A client that keeps what it is told does it in `folder`, or for the time of its run where there is none.
+    """
 
     base_url: str
     rows: int
     in_flight: int
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ async def solon(work: Work) -> None:
         return last
 
     engine = OpenAIEngine(base_url=work.base_url, model="stub", max_in_flight=work.in_flight)
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder, "journal")) as journal:
+    with tempfile.TemporaryDirectory() as own, Journal(Path(work.folder or own, "journal")) as journal:
         rows = (Row(f"r{number}", number) for number in range(work.rows))
         outcomes = run_rows(program, rows, Context({"judge": engine}, journal, 0))
         kept = [outcome.record async for outcome in outcomes]
@@ -149,6 +155,7 @@ SETTINGS = [
     for in_flight in (16, 64, 256)
 ]
 RIVALS_AT = Setting("constant", 64, 0.0)
+KILLED_IN_FLIGHT = 64
 
 
 def main() -> int:
@@ -177,6 +184,10 @@ def main() -> int:
     print()
     for line in bars(rates, arguments.rows):
         print(line)
+    again = wasted(arguments.rows, KILLED_IN_FLIGHT)
+    print(
+        bar("overhead-calls-wasted-after-a-kill", again, f"<={KILLED_IN_FLIGHT}", again <= KILLED_IN_FLIGHT)
+    )
     return 0
 
 
@@ -199,21 +210,36 @@ def compared(
     return {(setting, name): cost for name, cost in medians.items()}
 
 
+def wasted(rows: int, in_flight: int) -> int:
+    """Calls that the server had answered and was asked again, since the client was killed halfway."""
+    from fault_server import Script, fault_server
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fault_server(Path(folder), Script(latency_s=0.05)) as server,
+    ):
+        work = Work(server.base_url, rows, in_flight, folder)
+        with subprocess.Popen(command("solon", work), stdout=subprocess.DEVNULL) as first:
+            while len(server.entries()) < rows * STEPS // 2 and first.poll() is None:
+                time.sleep(0.02)
+            first.kill()
+        run("solon", work)
+        times = Counter(entry.hash for entry in server.entries() if entry.answered)
+        return sum(count - 1 for count in times.values())
+
+
 def middle(costs: list[Cost]) -> Cost:
     """The run with the median time."""
     return sorted(costs, key=lambda cost: cost.wall_s)[len(costs) // 2]
 
 
+def command(name: str, work: Work) -> list[str]:
+    python = str(python_of(name, ENVIRONMENTS))
+    return [python, __file__, "--client", name, "--work", json.dumps(asdict(work))]
+
+
 def run(name: str, work: Work) -> Cost:
-    command = [
-        str(python_of(name, ENVIRONMENTS)),
-        __file__,
-        "--client",
-        name,
-        "--work",
-        json.dumps(asdict(work)),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tempfile.gettempdir())
+    done = subprocess.run(command(name, work), capture_output=True, text=True, cwd=tempfile.gettempdir())
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
