@@ -9,7 +9,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.shards import Manifest, Shards, StoreError, read_manifest
 
-__all__ = ["Records", "StoreError", "iter_records", "iter_rows", "read_records", "read_rows", "write_records"]
+__all__ = [
+    "StoreError",
+    "StoredRecords",
+    "StoredRows",
+    "iter_records",
+    "iter_rows",
+    "read_records",
+    "read_rows",
+    "write_records",
+]
 
 BATCH = 1_000
 
@@ -55,6 +64,16 @@ def iter_rows(folder: Path) -> Iterator[dict[str, object]]:
                 yield from batch.to_pylist()
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """The plain rows of a folder of shards, read anew each time they are gone through, as by `iter_rows`."""
+
+    folder: Path
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        return iter_rows(self.folder)
+
+
 def read_rows(folder: Path) -> list[dict[str, object]]:
     """All rows at once; raises as `iter_rows` does."""
     return list(iter_rows(folder))
@@ -77,7 +96,7 @@ def iter_records(folder: Path, kind: type[Record]) -> Iterator[Record]:
 
 
 @dataclass(frozen=True, slots=True)
-class Records(Generic[Record]):
+class StoredRecords(Generic[Record]):
     """The records of a folder of shards, read anew each time they are gone through, as by `iter_records`."""
 
     folder: Path

@@ -24,7 +24,7 @@ from pipeline.context import Context
 from pipeline.gate import Stop, StoppedError
 from pipeline.journal import Journal
 from pipeline.runner import HasId, Program
-from pipeline.store import Records, iter_records, read_rows
+from pipeline.store import StoredRecords, StoredRows, iter_records
 from prompts.message import Conversation
 from solon.console import Reporter
 from solon.engines import in_flight, open_roles
@@ -167,7 +167,7 @@ class _Run:
             raise RunError("the recipe has no `training.sft` section; add one, or leave this stage out")
         from training.sft import train_sft
 
-        rows = read_rows(self._made("critique", self.folder.sft_dataset, needs="critique"))
+        rows = StoredRows(self._made("critique", self.folder.sft_dataset, needs="critique"))
         self._make_room("sft", self.folder.sft)
         with self._bar("sft") as progress:
             trained = await asyncio.to_thread(
@@ -189,7 +189,7 @@ class _Run:
         if settings is None:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
         self._made("critique", self.folder.trajectories, needs="critique")
-        rows = candidates(self.loaded, Records(self.folder.trajectories, Trajectory))
+        rows = candidates(self.loaded, StoredRecords(self.folder.trajectories, Trajectory))
         engines = {"judge": self.loaded.judge}
         if "samples" in settings.pairs:
             engines["policy"] = self._sl_model()
@@ -219,7 +219,7 @@ class _Run:
             raise RunError("the recipe has no `training.dpo` section; add one, or leave this stage out")
         from training.dpo import train_dpo
 
-        rows = read_rows(self._made("label", self.folder.preferences, needs="label"))
+        rows = StoredRows(self._made("label", self.folder.preferences, needs="label"))
         self._make_room("dpo", self.folder.dpo)
         with self._bar("dpo") as progress:
             trained = await asyncio.to_thread(

@@ -17,7 +17,7 @@ def test_the_last_assistant_message_is_the_completion() -> None:
     ]
     rows = read_sft([{"messages": messages, "principle": "kind"}])
     prompt = (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye"))
-    assert rows.kept == ((0, Example(prompt, (Message("assistant", "See you"),))),)
+    assert tuple(rows.kept) == ((0, Example(prompt, (Message("assistant", "See you"),))),)
 
 
 def test_a_pair_keeps_only_what_is_trained() -> None:

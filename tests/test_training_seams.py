@@ -35,7 +35,7 @@ def test_trl_sends_nothing() -> None:
 
 def test_pairs_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> None:
     tokenizer = byte_tokenizer()
-    told = tokenize_pairs(read_preferences(PREFERENCES), tokenizer, max_length=400).dataset()
+    told = tokenize_pairs(read_preferences(PREFERENCES), tokenizer, max_length=400).dataset
     model = AutoModelForCausalLM.from_pretrained(tiny_model)
     with quiet():
         trainer = DPOTrainer(
@@ -53,7 +53,7 @@ def test_pairs_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> No
 
 def test_examples_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> None:
     tokenizer = byte_tokenizer()
-    told = tokenize_examples(read_sft(SFT_ROWS), tokenizer, max_length=400).dataset()
+    told = tokenize_examples(read_sft(SFT_ROWS), tokenizer, max_length=400).dataset
     rows: list[Any] = [row["messages"] for row in SFT_ROWS]
     with quiet():
         trainer = SFTTrainer(

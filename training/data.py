@@ -1,11 +1,12 @@
 """Rows into examples: every row checked, what cannot be trained on counted with its reason, before any model.
 
-In: plain dicts, as they come from a Parquet file or a stage. Out: conversations, split where the loss begins.
-A row of the wrong shape is an error; a row with nothing to learn from is dropped and reported.
+In: plain dicts, as they come from a Parquet file or a stage, as often as they are gone through. Out:
+conversations, split where the loss begins. A row of the wrong shape is an error; a row with nothing to learn
+from is dropped and reported.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -42,11 +43,29 @@ Read = TypeVar("Read", Example, Pair)
 
 
 @dataclass(frozen=True, slots=True)
+class Kept(Generic[Read]):
+    """Examples with the row that each came from, read anew each time they are gone through."""
+
+    rows: Iterable[Row]
+    read: Callable[[Row], Read]
+    left_out: frozenset[int]
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[int, Read]]:
+        for number, row in enumerate(self.rows):
+            if number not in self.left_out:
+                yield number, self.read(row)
+
+
+@dataclass(frozen=True, slots=True)
 class Rows(Generic[Read]):
-    """What is left of a data set: examples with the row each came from, and what was dropped."""
+    """What is left of a data set, and what was dropped."""
 
     name: str
-    kept: tuple[tuple[int, Read], ...]
+    kept: Kept[Read]
     dropped: tuple[Dropped, ...]
 
 
@@ -54,12 +73,12 @@ class _NothingToLearnError(Exception):
     """This row holds nothing to learn from; the text says why."""
 
 
-def read_sft(rows: Sequence[Row]) -> Rows[Example]:
+def read_sft(rows: Iterable[Row]) -> Rows[Example]:
     """Examples from rows with `messages`; `TrainingError` where a row has no such shape or none is left."""
     return _read(rows, _example, name="the SFT data set")
 
 
-def read_preferences(rows: Sequence[Row]) -> Rows[Pair]:
+def read_preferences(rows: Iterable[Row]) -> Rows[Pair]:
     """Pairs from rows with `prompt`, `chosen`, `rejected`; `TrainingError` as for `read_sft`.
 
     Other columns are provenance and are left out, but a `chosen_probability` must say that chosen is ahead.
@@ -67,16 +86,18 @@ def read_preferences(rows: Sequence[Row]) -> Rows[Pair]:
     return _read(rows, _pair, name="the preference data set")
 
 
-def _read(rows: Sequence[Row], read: Callable[[Row, str], Read], *, name: str) -> Rows[Read]:
-    kept: list[tuple[int, Read]] = []
-    dropped: list[Dropped] = []
+def _read(rows: Iterable[Row], read: Callable[[Row, str], Read], *, name: str) -> Rows[Read]:
+    """Look at every row once; none of them is kept, so that there may be more than memory holds."""
+    count, dropped = 0, list[Dropped]()
     for number, row in enumerate(rows):
         try:
-            kept.append((number, read(row, f"{name}, row {number}")))
+            read(row, f"{name}, row {number}")
+            count += 1
         except _NothingToLearnError as reason:
             dropped.append(Dropped(number, str(reason)))
-    require_rows(name, len(kept), dropped)
-    return Rows(name, tuple(kept), tuple(dropped))
+    require_rows(name, count, dropped)
+    left_out = frozenset(drop.row for drop in dropped)
+    return Rows(name, Kept(rows, lambda row: read(row, name), left_out, count), tuple(dropped))
 
 
 def require_rows(name: str, kept: int, dropped: Sequence[Dropped]) -> None:

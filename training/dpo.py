@@ -18,12 +18,10 @@ from training.method import Method, Prepared
 from training.model import Progress, TrainingProgress
 from training.seams import TokenizedDPOTrainer
 from training.settings import DPOSettings
-from training.tokens import TokenizedPair, TokenizedRows, tokenize_pairs
-
-Tokens = TokenizedRows[TokenizedPair]
+from training.tokens import TokenizedRows, tokenize_pairs
 
 
-def _tokenize(pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: DPOSettings) -> Tokens:
+def _tokenize(pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: DPOSettings) -> TokenizedRows:
     return tokenize_pairs(
         pairs,
         tokenizer,
@@ -32,11 +30,11 @@ def _tokenize(pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: D
     )
 
 
-def _trainer(prepared: Prepared[DPOSettings, Tokens]) -> Trainer:
+def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:
     settings = prepared.settings
     needs_second_model = not (settings.use_peft or settings.precompute_ref_log_probs)
     return TokenizedDPOTrainer(
-        on_reference=_counter(prepared.progress, _batches(len(prepared.tokens.rows), settings)),
+        on_reference=_counter(prepared.progress, _batches(len(prepared.tokens), settings)),
         model=prepared.policy.model,
         ref_model=load_reference(prepared.model, settings) if needs_second_model else None,
         args=DPOConfig(
@@ -46,7 +44,7 @@ def _trainer(prepared: Prepared[DPOSettings, Tokens]) -> Trainer:
             label_smoothing=settings.label_smoothing,
             precompute_ref_log_probs=settings.precompute_ref_log_probs,
         ),
-        train_dataset=prepared.tokens.dataset(),
+        train_dataset=prepared.tokens.dataset,
         processing_class=prepared.tokenizer,
         peft_config=prepared.policy.new_adapter,
     )

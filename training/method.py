@@ -4,7 +4,7 @@
 Calling it does the rest in the same order everywhere: everything is checked before any weights load.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,29 +19,29 @@ from training.load import Policy, check_settings, load_policy, load_tokenizer
 from training.model import Progress, Trained
 from training.seams import quiet
 from training.settings import TrainerSettings
-from training.stage import Job, Tokens, explained, finish, trainer_arguments
+from training.stage import Job, explained, finish, trainer_arguments
+from training.tokens import TokenizedRows
 from training.workspace import inputs_digest, open_workspace
 
 Settings = TypeVar("Settings", bound=TrainerSettings)
 Read = TypeVar("Read")
-Tokenized = TypeVar("Tokenized", bound=Tokens)
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared(Generic[Settings, Tokenized]):
+class Prepared(Generic[Settings]):
     """What a trainer is built from. `arguments` are those of TRL's configuration that all methods share."""
 
     model: ModelSettings
     settings: Settings
     policy: Policy
     tokenizer: PreTrainedTokenizerBase
-    tokens: Tokenized
+    tokens: TokenizedRows
     arguments: Mapping[str, Any]
     progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True)
-class Method(Generic[Settings, Read, Tokenized]):
+class Method(Generic[Settings, Read]):
     """One method of training.
 
     `columns` of the data set decide the outcome; `read` checks the rows, `tokenize` makes token ids of them,
@@ -50,13 +50,13 @@ class Method(Generic[Settings, Read, Tokenized]):
 
     stage: Stage
     columns: tuple[str, ...]
-    read: Callable[[Sequence[Row]], Read]
-    tokenize: Callable[[Read, PreTrainedTokenizerBase, Settings], Tokenized]
-    trainer: Callable[[Prepared[Settings, Tokenized]], Trainer]
+    read: Callable[[Iterable[Row]], Read]
+    tokenize: Callable[[Read, PreTrainedTokenizerBase, Settings], TokenizedRows]
+    trainer: Callable[[Prepared[Settings]], Trainer]
 
     def __call__(
         self,
-        rows: Sequence[Row],
+        rows: Iterable[Row],
         *,
         model: ModelSettings,
         settings: Settings,
@@ -68,6 +68,7 @@ class Method(Generic[Settings, Read, Tokenized]):
     ) -> Trained:
         """Train on the rows and leave a whole folder at `out`; go on from a checkpoint where one is there.
 
+        The rows are gone through several times, and never held: `pipeline.store.StoredRows` reads them anew.
         A `model.adapter` is trained further, and what is saved is one adapter over the same base.
 
         Raises:
@@ -82,7 +83,7 @@ class Method(Generic[Settings, Read, Tokenized]):
             tokens = self.tokenize(read, tokenizer, settings)
             digest = inputs_digest(rows, columns=self.columns, model=model, settings=settings, seed=seed)
             workspace = open_workspace(out, digest)
-            arguments = trainer_arguments(job, workspace, rows=len(tokens.rows))
+            arguments = trainer_arguments(job, workspace, rows=len(tokens))
             policy = load_policy(model, settings)
             trainer = self.trainer(Prepared(model, settings, policy, tokenizer, tokens, arguments, progress))
             return finish(trainer, tokenizer, job=job, workspace=workspace, rows=tokens, progress=progress)

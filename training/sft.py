@@ -11,12 +11,12 @@ from training.data import Example, Rows, read_sft
 from training.method import Method, Prepared
 from training.seams import QuietSFTTrainer
 from training.settings import SFTSettings
-from training.tokens import TokenizedExample, TokenizedRows, tokenize_examples
-
-Tokens = TokenizedRows[TokenizedExample]
+from training.tokens import TokenizedRows, tokenize_examples
 
 
-def _tokenize(examples: Rows[Example], tokenizer: PreTrainedTokenizerBase, settings: SFTSettings) -> Tokens:
+def _tokenize(
+    examples: Rows[Example], tokenizer: PreTrainedTokenizerBase, settings: SFTSettings
+) -> TokenizedRows:
     return tokenize_examples(
         examples,
         tokenizer,
@@ -25,14 +25,14 @@ def _tokenize(examples: Rows[Example], tokenizer: PreTrainedTokenizerBase, setti
     )
 
 
-def _trainer(prepared: Prepared[SFTSettings, Tokens]) -> Trainer:
+def _trainer(prepared: Prepared[SFTSettings]) -> Trainer:
     return QuietSFTTrainer(
         model=prepared.policy.model,
         args=SFTConfig(
             **prepared.arguments,
             train_sampling_strategy="group_by_length" if prepared.settings.group_by_length else "random",
         ),
-        train_dataset=prepared.tokens.dataset(),
+        train_dataset=prepared.tokens.dataset,
         processing_class=prepared.tokenizer,
         peft_config=prepared.policy.new_adapter,
     )

@@ -26,10 +26,8 @@ from training.samples import answer, write_samples
 from training.save import save_weights, write_json, write_recipe
 from training.seams import REFERENCE_ADAPTER, StepsToProgress, silence
 from training.settings import TrainerSettings
-from training.tokens import TokenizedExample, TokenizedPair, TokenizedRows
+from training.tokens import TokenizedRows
 from training.workspace import Workspace
-
-Tokens = TokenizedRows[TokenizedExample] | TokenizedRows[TokenizedPair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def finish(
     *,
     job: Job,
     workspace: Workspace,
-    rows: Tokens,
+    rows: TokenizedRows,
     progress: Progress | None,
 ) -> Trained:
     """Train to the end, from the last checkpoint if there is one, and write every output."""
@@ -123,10 +121,10 @@ def finish(
     workspace.finish()
     if job.settings.push_to_hub and job.settings.hub_model_id:
         push(workspace.out, job.settings.hub_model_id)
-    return Trained(workspace.out, job.kind, len(rows.rows), len(rows.truncated), rows.dropped, metrics)
+    return Trained(workspace.out, job.kind, len(rows), len(rows.truncated), rows.dropped, metrics)
 
 
-def _write_account(folder: Path, job: Job, *, rows: Tokens, metrics: Mapping[str, float]) -> None:
+def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapping[str, float]) -> None:
     """`recipe.yaml`, `README.md` and `metrics.json`: what was asked for and how it went."""
     write_recipe(folder, job.stage, model=job.model, settings=job.settings, seed=job.seed)
     card = model_card(

@@ -5,20 +5,26 @@ asked with, special tokens forged in somebody's text included: they stay text. R
 closing, whose end token teaches the model to stop.
 """
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from transformers import PreTrainedTokenizerBase
 
 from engine.tokens import encode_prompt
+from pipeline.shards import writable
 from prompts.message import Conversation, Prompt
 from training.data import Example, Pair, Read, Rows, require_rows
 from training.model import Dropped
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+_BATCH = 1000
+"""Rows that are held in memory at once."""
 
 IGNORED = -100
 """The label of a token that the loss leaves out."""
@@ -60,30 +66,28 @@ Tokenized = TypeVar("Tokenized", TokenizedExample, TokenizedPair)
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizedRows(Generic[Tokenized]):
-    """What is trained on, which of those rows are truncated, and every row that is dropped."""
+class TokenizedRows:
+    """What is trained on, which of the data set's rows are truncated, and every row that is dropped.
 
-    rows: tuple[Tokenized, ...]
+    `dataset` has the columns that TRL's collators take. It lies in a file of `folder`, mapped into memory
+    where it is read, and goes with this object.
+    """
+
+    dataset: "Dataset"
     truncated: tuple[int, ...]
     dropped: tuple[Dropped, ...]
+    folder: "tempfile.TemporaryDirectory[str]"
+
+    def __len__(self) -> int:
+        return len(self.dataset)
 
     def counts(self) -> dict[str, int]:
         """How many rows there are, and how many are cut or dropped."""
         return {
-            "rows": len(self.rows),
+            "rows": len(self),
             "rows_truncated": len(self.truncated),
             "rows_dropped": len(self.dropped),
         }
-
-    def dataset(self) -> "Dataset":
-        """The columns that TRL's collators take."""
-        from datasets import Dataset
-
-        columns: dict[str, list[list[int]]] = {name: [] for name in self.rows[0].columns()}
-        for row in self.rows:
-            for name, ids in row.columns().items():
-                columns[name].append(ids)
-        return Dataset.from_dict(columns)
 
 
 def tokenize_examples(
@@ -92,7 +96,7 @@ def tokenize_examples(
     *,
     max_length: int,
     max_completion_length: int | None = None,
-) -> TokenizedRows[TokenizedExample]:
+) -> TokenizedRows:
     """SFT rows as token ids; `TrainingError` if no prompt leaves room for a completion."""
 
     def tokenized(example: Example) -> TokenizedExample:
@@ -110,7 +114,7 @@ def tokenize_pairs(
     *,
     max_length: int,
     max_completion_length: int | None = None,
-) -> TokenizedRows[TokenizedPair]:
+) -> TokenizedRows:
     """Preference rows as token ids; `TrainingError` if no prompt leaves room for an answer."""
 
     def tokenized(pair: Pair) -> TokenizedPair:
@@ -123,22 +127,47 @@ def tokenize_pairs(
     return _tokenize(rows, tokenized, max_length)
 
 
-def _tokenize(
-    rows: Rows[Read], tokenize: Callable[[Read], Tokenized], max_length: int
-) -> TokenizedRows[Tokenized]:
-    kept: list[Tokenized] = []
+def _tokenize(rows: Rows[Read], tokenize: Callable[[Read], Tokenized], max_length: int) -> TokenizedRows:
     truncated: list[int] = []
     dropped = list(rows.dropped)
-    for number, example in rows.kept:
-        row = tokenize(example)
-        if len(row.prompt_ids) >= max_length:
-            dropped.append(Dropped(number, f"the prompt alone fills max_length {max_length}"))
-            continue
-        kept.append(row)
-        if row.cut:
-            truncated.append(number)
-    require_rows(rows.name, len(kept), dropped)
-    return TokenizedRows(tuple(kept), tuple(truncated), tuple(sorted(dropped, key=lambda drop: drop.row)))
+
+    def fitting() -> Iterator[Tokenized]:
+        for number, example in rows.kept:
+            row = tokenize(example)
+            if len(row.prompt_ids) >= max_length:
+                dropped.append(Dropped(number, f"the prompt alone fills max_length {max_length}"))
+                continue
+            if row.cut:
+                truncated.append(number)
+            yield row
+
+    folder = tempfile.TemporaryDirectory(prefix="solon-tokens-", ignore_cleanup_errors=True)
+    path = Path(folder.name, "tokens.arrow")
+    with writable(path):
+        count = _write(path, fitting())
+    require_rows(rows.name, count, dropped)
+    dropped.sort(key=lambda drop: drop.row)
+    return TokenizedRows(_mapped(path), tuple(truncated), tuple(dropped), folder)
+
+
+def _write(path: Path, rows: Iterator[Tokenized]) -> int:
+    """The rows' columns as an Arrow stream, a batch at a time; gives their number."""
+    import pyarrow as pa
+
+    count, batch = 0, [row.columns() for row in islice(rows, _BATCH)]
+    schema = pa.schema([(name, pa.list_(pa.int64())) for columns in batch[:1] for name in columns])
+    with path.open("wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        while batch:
+            stream.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
+            count += len(batch)
+            batch = [row.columns() for row in islice(rows, _BATCH)]
+    return count
+
+
+def _mapped(path: Path) -> "Dataset":
+    from datasets import Dataset
+
+    return Dataset.from_file(str(path))
 
 
 def _room(prompt_ids: Sequence[int], max_length: int, max_completion_length: int | None) -> int:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def open_workspace(out: Path, digest: str) -> Workspace:
 
 
 def inputs_digest(
-    rows: Sequence[Row], *, columns: Sequence[str], model: ModelSettings, settings: TrainerSettings, seed: int
+    rows: Iterable[Row], *, columns: Sequence[str], model: ModelSettings, settings: TrainerSettings, seed: int
 ) -> str:
     """SHA-256 over what decides the outcome: trained columns, base and adapter weights, settings, seed."""
     decisive: Mapping[str, object] = {
