@@ -1,9 +1,12 @@
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
 from training_fixtures import byte_tokenizer, preference_row, sft_row
 
-from training.data import read_preferences, read_sft
+from training.data import Row, read_preferences, read_sft
 from training.model import Dropped, TrainingError
 from training.tokens import IGNORED, TokenizedRows, tokenize_examples, tokenize_pairs
 
@@ -15,6 +18,16 @@ PROMPT_TOKENS = 21
 
 def ids(text: str) -> list[int]:
     return TOKENIZER(text, add_special_tokens=False).input_ids
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """So many rows, made as they are asked for."""
+
+    count: int
+
+    def __iter__(self) -> Iterator[Row]:
+        return (sft_row("Hi", f"{number} {'Hello!' * 20}") for number in range(self.count))
 
 
 def rows_of(tokenized: TokenizedRows) -> list[dict[str, list[int]]]:
@@ -124,3 +137,16 @@ def test_only_the_first_tokens_of_both_answers_are_learned_where_that_is_asked()
         ids("No"),
     )
     assert tokenized.truncated == (0,)
+
+
+def test_memory_holds_a_batch_of_rows_and_not_all() -> None:
+    def peak_of(count: int) -> int:
+        tracemalloc.start()
+        tokenized = tokenize_examples(read_sft(Repeated(count)), TOKENIZER, max_length=1000)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(tokenized) == count
+        return peak
+
+    peak_of(1)
+    assert peak_of(1250) < 1.3 * peak_of(500)

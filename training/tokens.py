@@ -23,8 +23,8 @@ from training.model import Dropped
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_BATCH = 1000
-"""Rows that are held in memory at once."""
+_BATCH = 250
+"""Rows that are written at a time."""
 
 IGNORED = -100
 """The label of a token that the loss leaves out."""
