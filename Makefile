@@ -12,7 +12,7 @@ help:
 	@echo "make quickstart        the main job on the embedded model, with a before/after report"
 	@echo "make test              the tests, the embedded model included"
 	@echo "make check             ruff and pyright"
-	@echo "make soak              hundreds of kills and a million rows: many minutes"
+	@echo "make soak              faults, hundreds of kills, full disks, a million rows: about an hour"
 	@echo "make bench-quickstart  the quickstart over three seeds, and whether its bars hold"
 	@echo "make bench-engines     the transformers engine against plain generate, in tokens a second"
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"

@@ -99,6 +99,27 @@ def test_a_run_is_estimated_done_and_done_again_for_nothing(
     assert max(server.counts.values()) == 1
 
 
+SERVERS_ONLY = """
+import sys
+from solon.cli import main
+code = main(sys.argv[1:])
+heavy = {"torch", "transformers", "trl", "peft", "datasets", "matplotlib"} & sys.modules.keys()
+sys.exit(f"imported {heavy}" if heavy else code)
+"""
+
+
+def test_a_run_whose_models_are_behind_servers_imports_no_models(project: Path, server: Ledger) -> None:
+    command = [sys.executable, "-c", SERVERS_ONLY, *arguments(project, server, "critique")]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        cwd=project,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_status_tells_what_was_done_and_spent_without_a_lock(
     project: Path, server: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
