@@ -124,8 +124,8 @@ def truthful(better: str):
 
 async def judged(pair: HumanPair, journal: Journal, family: Family) -> float | None:
     """P(chosen) by a truthful judge, who says the same in both orders."""
-    texts = (Text(text, False, 1) for text in (pair.chosen, pair.rejected))
-    comparison = Comparison("c", "samples", pair.conversation, *texts)
+    chosen, rejected = Text(pair.chosen, False, 1), Text(pair.rejected, False, 1)
+    comparison = Comparison("c", "samples", pair.conversation, chosen, rejected)
     judge = Judge(load("harmless"), Prompts(family), LabelingSettings())
     engine = ScriptedEngine(choice=truthful(as_shown(pair.chosen, family)))
     judgment = await judge.judge(comparison, Context({"judge": engine}, journal, seed=1).row(pair.id))

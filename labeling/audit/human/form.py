@@ -82,11 +82,15 @@ def made(
     chosen, rejected = responses
     if chosen.strip() == rejected.strip():
         raise InputError(row.problem("both responses are equal", next_step="remove the row"))
-    asked = json.dumps(as_dicts(conversation), sort_keys=True)
-    whole = json.dumps([asked, chosen, rejected])
+    whole = json.dumps([as_dicts(conversation), chosen, rejected])
     return HumanPair(
-        name or digest(whole), f"prompt-{digest(asked)}", conversation, chosen, rejected, kind=kind
+        name or digest(whole), cluster_of(conversation), conversation, chosen, rejected, kind=kind
     )
+
+
+def cluster_of(conversation: Conversation) -> str:
+    """A name for all pairs of one conversation, whatever file they are in."""
+    return f"prompt-{digest(json.dumps(as_dicts(conversation)))}"
 
 
 def label_of(row: Row, key: str, labels: Container[str], *, shown: str) -> str:
