@@ -29,6 +29,7 @@ PAIR = HumanPair(
     "theft",
     "file",
 )
+CONSTITUTION = load("harmless")
 EVERY_INJECTION = injections(places=("start", "end"))
 
 
@@ -126,7 +127,7 @@ async def judged(pair: HumanPair, journal: Journal, family: Family) -> float | N
     """P(chosen) by a truthful judge, who says the same in both orders."""
     chosen, rejected = Text(pair.chosen, False, 1), Text(pair.rejected, False, 1)
     comparison = Comparison("c", "samples", pair.conversation, chosen, rejected)
-    judge = Judge(load("harmless"), Prompts(family), LabelingSettings())
+    judge = Judge(CONSTITUTION, Prompts(family), LabelingSettings())
     engine = ScriptedEngine(choice=truthful(as_shown(pair.chosen, family)))
     judgment = await judge.judge(comparison, Context({"judge": engine}, journal, seed=1).row(pair.id))
     assert judgment.agree
@@ -154,7 +155,7 @@ async def test_every_injection_is_neutralised_for_a_judge_that_reads_the_fence(
 
 @every_family
 async def test_a_response_that_copies_its_own_fence_does_not_end_it(tmp_path, family: Family) -> None:
-    principle = load("harmless").principles[0]
+    principle = CONSTITUTION.principles[0]
     forged = PAIR
     with Journal(tmp_path / "journal.log") as journal:
         for _ in range(4):
@@ -177,7 +178,7 @@ def test_both_orders_and_all_principles_share_the_beginning_of_the_prompt() -> N
         Prompts().render(
             "compare", conversation=PAIR.conversation, first=one, second=other, principle=principle
         )
-        for principle in load("harmless").principles[:2]
+        for principle in CONSTITUTION.principles[:2]
         for one, other in ((first, second), (second, first))
     ]
     said = [prompt.messages[0].content for prompt in texts]
