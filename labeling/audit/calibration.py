@@ -10,6 +10,7 @@ confidence max(p, 1 - p) in one half to 1, and whether the confident side is rig
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labeling.audit.clustered import Clusters, Numbers, Places, positive, share
 from labeling.audit.estimate import Estimate
@@ -183,5 +184,5 @@ def _gaps(probabilities: Numbers, edges: Numbers) -> Numbers:
     return gaps
 
 
-def _means(confidence: Numbers, right: Numbers, inside: Numbers) -> tuple[float, float]:
+def _means(confidence: Numbers, right: Numbers, inside: NDArray[np.bool_]) -> tuple[float, float]:
     return float(confidence[inside].mean()), float(right[inside].mean())

@@ -9,7 +9,7 @@ width at all where the judge makes no mistake; `docs/audit.md` has the coverage 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,10 +60,14 @@ class Clusters:
 
     def resamples(self, draws: int, seed: int) -> Numbers:
         """How often each prompt occurs in each bootstrap sample of prompts: draws x count."""
-        generator = np.random.default_rng(seed)
-        return generator.multinomial(self.count, np.full(self.count, 1 / self.count), size=draws).astype(
-            float
-        )
+        return _resamples(self.count, draws, seed)
+
+
+@lru_cache(maxsize=1)
+def _resamples(count: int, draws: int, seed: int) -> Numbers:
+    """Kept, since several figures of one audit ask for the same samples."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(count, np.full(count, 1 / count), size=draws).astype(float)
 
 
 def mean(values: ArrayLike, clusters: Clusters) -> Estimate:

@@ -72,7 +72,7 @@ def t_interval(value: float, error: float, df: float) -> Interval:
     return Interval(value - half, value + half)
 
 
-_STEPS = 200
+_STEPS = 60
 
 
 def t_tail(t: float, df: float) -> float:
@@ -99,7 +99,7 @@ def t_quantile(probability: float, df: float) -> float:
     low, high = 0.0, 1.0
     while t_tail(high, df) > 1 - probability:
         low, high = high, high * 2
-    for _ in range(60):
+    for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if t_tail(middle, df) > 1 - probability else (low, middle)
     return (low + high) / 2

@@ -47,9 +47,7 @@ def regression(features: Numbers, outcomes: Numbers, clusters: Clusters) -> tupl
     spread = expected * (1 - expected)
     scores = clusters.total(features * (outcomes - expected)[:, None])
     shares = clusters.total(features[:, :, None] * features[:, None, :] * spread[:, None, None])
-    moves = np.stack(
-        [_inverse(shares.sum(axis=0) - one) @ score for one, score in zip(shares, scores, strict=True)]
-    )
+    moves = np.einsum("gij,gj->gi", _inverse(shares.sum(axis=0) - shares), scores)
     covariance = (clusters.count - 1) / clusters.count * (moves.T @ moves)
     return tuple(
         _estimate(float(value), float(np.sqrt(variance)), df, clusters)
@@ -63,5 +61,5 @@ def _estimate(value: float, error: float, df: float, clusters: Clusters) -> Esti
 
 
 def _inverse(information: Numbers) -> Numbers:
-    """The pseudo-inverse: a feature that never varies gets the coefficient 0."""
+    """The pseudo-inverse, of one matrix or many: a feature that never varies gets the coefficient 0."""
     return np.linalg.pinv(information, hermitian=True)

@@ -25,8 +25,8 @@ class Thresholds(Section):
         default=0.5,
         ge=0,
         lt=1,
-        description="the 95 % interval of agreement with people lies above this; 0.5 is chance, and labels at "
-        "chance teach nothing",
+        description="the 95 % interval of agreement with people lies above this; 0.5 is chance, and labels "
+        "at chance teach nothing",
     )
     beat_rules: bool = Field(
         default=True,
@@ -37,15 +37,15 @@ class Thresholds(Section):
         default=0.6,
         ge=0,
         le=1,
-        description="share of pairs whose two orders name the same response; published judges of use reach 0.65 "
-        "and more, those that follow the position 0.2 to 0.45",
+        description="share of pairs whose two orders name the same response; published judges of use reach "
+        "0.65 and more, those that follow the position 0.2 to 0.45",
     )
     max_ece: float | None = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="expected calibration error after calibration, on pairs it was not fitted on; soft labels are"
-        " learnt as probabilities",
+        description="expected calibration error after calibration, on pairs it was not fitted on; soft labels "
+        "are learnt as probabilities",
     )
     max_unparsed: float | None = Field(
         default=0.1,
@@ -56,8 +56,8 @@ class Thresholds(Section):
     max_length_excess: float | None = Field(
         default=1.0,
         ge=0,
-        description="log-odds for a typical difference in length, either way, beside what people chose; 1.0 turns"
-        " an even pair into 73 to 27",
+        description="log-odds for a typical difference in length, either way, beside what people chose; 1.0 "
+        "turns an even pair into 73 to 27",
     )
     max_injection_flips: float | None = Field(
         default=0.2,

@@ -158,8 +158,8 @@ def _calibration(figures: "Figures", thresholds: Thresholds) -> Iterator[_Limit]
     yield _Limit(
         "calibration",
         error.p_at_most(limit),
-        f"expected calibration error {error.value:.3f} ({error.low:.3f} to {error.high:.3f}) after calibration; "
-        f"at most {limit:.3f} is allowed",
+        f"expected calibration error {error.value:.3f} ({error.low:.3f} to {error.high:.3f}) after "
+        f"calibration; at most {limit:.3f} is allowed",
         "more human pairs to calibrate on; hard labels (`clamp`) instead of soft ones",
     )
 
