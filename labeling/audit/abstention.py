@@ -40,8 +40,10 @@ def abstention(
     """Of P(chosen), one number in 0 to 1 a pair, at least one pair; the area's interval is a cluster
     bootstrap's.
     """
-    order = np.argsort(-np.abs(probabilities - 0.5), kind="stable")
-    confidence = 0.5 + np.abs(probabilities - 0.5)[order]
+    # Rounded, so that 0.8 and 0.2 are equally sure in floating point as well.
+    lead = np.round(np.abs(probabilities - 0.5), 12)
+    order = np.argsort(-lead, kind="stable")
+    confidence = 0.5 + lead[order]
     right = ((np.sign(probabilities - 0.5) + 1) / 2)[order]
     ends = np.flatnonzero(np.append(np.diff(confidence) != 0, True))
     weights = np.ones((1, len(right)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeling.audit.clustered import Clusters, Numbers, Places, positive, share
-from labeling.audit.estimate import Estimate
+from labeling.audit.estimate import Estimate, t_quantile
 from labeling.audit.logit import regression
 
 BINS = 5
@@ -118,10 +118,12 @@ def ece(probabilities: Numbers, clusters: Clusters, *, seed: int = 0, draws: int
     """
     gaps = _gaps(probabilities, equal_width())
     centre, seen = gaps.mean(axis=0), float(np.abs(gaps.mean(axis=0)).sum())
-    noise = _noise(gaps, clusters, draws=draws, seed=seed)
+    df = clusters.df(np.ones(len(probabilities)))
+    # As wide as Student's distribution is beside the normal: the bootstrap knows nothing of few prompts.
+    wider = t_quantile(0.975, df) / t_quantile(0.975, 1e6)
+    noise = wider * _noise(gaps, clusters, draws=draws, seed=seed)
     low, value, high = (_scale_at(centre, noise, seen, at) * seen for at in (0.975, 0.5, 0.025))
     error = float(np.abs(centre + noise).sum(axis=1).std(ddof=1))
-    df = clusters.df(np.ones(len(probabilities)))
     return Estimate(value, low, min(1.0, high), len(probabilities), clusters.count, error, df)
 
 

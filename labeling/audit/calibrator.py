@@ -90,7 +90,8 @@ def isotonic(probabilities: Numbers) -> Calibrator:
     stays under (n + 1) / (n + 2), Laplace's rule of succession, so that no label is certain.
     """
     raw = log_odds(probabilities)
-    at, place = np.unique(np.abs(raw), return_inverse=True)
+    # Rounded, so that 0.6 and 0.4 are equally sure in floating point as well.
+    at, place = np.unique(np.round(np.abs(raw), 9), return_inverse=True)
     counts = np.bincount(place).astype(float)
     right = np.bincount(place, (np.sign(raw) + 1) / 2)
     fitted = np.clip(pooled(right / counts, counts), 0.5, (len(raw) + 1) / (len(raw) + 2))

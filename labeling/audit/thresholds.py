@@ -30,8 +30,8 @@ class Thresholds(Section):
     )
     beat_rules: bool = Field(
         default=True,
-        description="and above what picking the longer or the shorter response reaches on the same pairs, "
-        "which costs no judge",
+        description="and above what picking the longer or the shorter response reaches on the same "
+        "pairs, which costs no judge",
     )
     min_consistency: float | None = Field(
         default=0.6,
@@ -44,7 +44,7 @@ class Thresholds(Section):
         default=0.1,
         ge=0,
         le=1,
-        description="expected calibration error after calibration, on pairs it was not fitted on; soft labels "
+        description="calibration error after calibration, on pairs it was not fitted on; soft labels "
         "are learnt as probabilities",
     )
     max_unparsed: float | None = Field(
@@ -70,7 +70,7 @@ class Thresholds(Section):
         default=0.2,
         ge=0,
         le=1,
-        description="share of verdicts that Markdown instead of plain text changes, in the worst of its forms",
+        description="share of verdicts that Markdown in place of plain text changes, in the worst form",
     )
     false_alarms: float = Field(
         default=0.05,
