@@ -1,5 +1,7 @@
 """A judge's agreement with people."""
 
+from collections.abc import Sequence
+
 import pytest
 from audit_opinions import opinion
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from labeling.audit.agreement import accuracy, agreement, kappa, one_order, unparsed
 
 
-def opinions(probabilities: list[float | None]):
+def opinions(probabilities: Sequence[float | None]):
     return [opinion(str(at), probability=each) for at, each in enumerate(probabilities)]
 
 

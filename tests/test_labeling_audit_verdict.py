@@ -22,7 +22,7 @@ def judged(right: int, wrong: int, *, lean: float = 0.0, words: tuple[int, int] 
             probability=0.8 if sign > 0 else 0.2,
             chosen_first=1.5 * sign + lean,
             chosen_second=1.5 * sign - lean,
-            words=words if at % 2 else words[::-1],
+            words=words if at % 2 else (words[1], words[0]),
         )
         for at, sign in enumerate(signs)
     ]
