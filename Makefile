@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
-.PHONY: help quickstart test check soak bench-quickstart bench-engines bench-overhead clean
+.PHONY: help quickstart test check soak bench-quickstart bench-engines bench-overhead bench-audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-quickstart  the quickstart over three seeds, and whether its bars hold"
 	@echo "make bench-engines     the transformers engine against plain generate, in tokens a second"
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
+	@echo "make bench-audit       whether an audit's intervals cover the truth of 1,000 simulated judges"
 	@echo "make clean             remove .venv and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
@@ -29,6 +30,9 @@ bench-engines: $(VENV)/.ready
 
 bench-overhead: $(VENV)/.ready
 	$(BIN)/python benchmarks/overhead.py $(if $(RIVALS),--rivals)
+
+bench-audit: $(VENV)/.ready
+	$(BIN)/python benchmarks/audit.py
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest

@@ -30,10 +30,10 @@ class HumanPair:
 class Opinion:
     """What a judge made of one human pair.
 
-    `chosen_first` is the log-odds, in nats, of the people's choice when it was shown first, `chosen_second` when
-    it was shown second: positive where the judge agrees with people. Ways of judging without an order give the
-    same number twice. `probability` is the judge's P(chosen is better), both orders combined; None where the
-    judge's answer could not be used, and then the log-odds may be None too. Lengths are in words.
+    `chosen_first` is the log-odds, in nats, of the people's choice when it was shown first, `chosen_second`
+    when it was shown second: positive where the judge agrees with people. Ways of judging without an order
+    give the same number twice. `probability` is the judge's P(chosen is better), both orders combined; None
+    where the judge's answer could not be used, and then the log-odds may be None too. Lengths are in words.
     """
 
     id: str
