@@ -43,6 +43,10 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "direct_revision": frozenset({"conversation", "response", "principle", "examples"}),
     "compare": frozenset({"conversation", "first", "second", "principle"}),
     "compare_with_reasoning": frozenset({"conversation", "first", "second", "principle", "rationale"}),
+    "compare_negated": frozenset({"conversation", "first", "second", "principle"}),
+    "compare_few_shot": frozenset({"conversation", "first", "second", "principle", "shots"}),
+    "score_response": frozenset({"conversation", "response", "principle"}),
+    "follow": frozenset({"conversation", "principle"}),
 }
 """Each template and the variables that it is given."""
 
@@ -58,6 +62,15 @@ TRIAL: Mapping[str, object] = {
     "first": "one answer",
     "second": "another answer",
     "rationale": "reasons",
+    "shots": (
+        {
+            "conversation": ({"role": "user", "content": "question"},),
+            "first": "one answer",
+            "second": "another answer",
+            "answer": "A",
+            "reason": "reasons",
+        },
+    ),
 }
 """Values of each variable for a trial rendering, before any model is loaded."""
 

@@ -18,7 +18,6 @@ from engine.protocol import Engine
 from engine.settings import ModelSettings
 from evaluation.model import Graded, ModelResult, Suite
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
-from labeling.judge import TEMPLATES
 from labeling.model import Labelled
 from pipeline.context import Context
 from pipeline.gate import Stop, StoppedError
@@ -190,7 +189,7 @@ class _Run:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
         self._made("critique", self.folder.trajectories, needs="critique")
         rows = candidates(self.loaded, iter_records(self.folder.trajectories, Trajectory))
-        engines = {"judge": self.loaded.judge}
+        engines = self.loaded.judges
         if "samples" in settings.pairs:
             engines["policy"] = self._sl_model()
         async with self._engines(**engines) as context:
@@ -198,7 +197,7 @@ class _Run:
             folder = self.folder.comparisons
             await self._rows("label", program, rows, context, kind=Labelled, folder=folder, many=True)
             provenance = self._provenance(
-                context, ("respond", TEMPLATES[settings.method]), labeling=settings.model_dump(mode="json")
+                context, ("respond", *program.judge.templates), labeling=settings.model_dump(mode="json")
             )
         agreed = _Agreement()
         labelled = agreed.counting(iter_records(self.folder.comparisons, Labelled))
