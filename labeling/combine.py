@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from labeling.model import Combine, LabelingSettings, Reading, Verdict, Vote, orders_agree
+from labeling.model import NO_PREFERENCE, Combine, LabelingSettings, Reading, Verdict, Vote, orders_agree
 
 SURE = 30.0
 """Log-odds, in nats, beyond which a probability is 0 or 1 in a float: a vote counts for no more than this."""
@@ -51,7 +51,7 @@ def verdict(votes: Sequence[Vote], probability: float | None, settings: Labeling
         refused = any(reading.refused for vote in votes for reading in (vote.forward, vote.backward))
         return "refused" if refused else "unparsed"
     split = settings.require_agreement and not orders_agree(votes)
-    if split or abs(probability - 0.5) <= settings.tie_margin:
+    if split or abs(probability - 0.5) <= max(settings.tie_margin, NO_PREFERENCE):
         return "tie"
     return "first" if probability > 0.5 else "second"
 

@@ -18,6 +18,9 @@ Verdict = Literal["first", "second", "tie", "unparsed", "refused"]
 Combine = Literal["mean_probability", "mean_logit"]
 MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood"]
 
+NO_PREFERENCE = 1e-9
+"""A probability this close to 0.5, or log-odds this close to 0, name no response: rounding is no opinion."""
+
 JUDGE = "judge"
 """The role of the judge that votes where the recipe names no panel."""
 
@@ -248,11 +251,13 @@ def mean_logit(votes: Sequence[Vote], order: Literal["forward", "backward"]) -> 
 def orders_agree(votes: Sequence[Vote]) -> bool:
     """Whether both orders, each averaged over the votes, name the same response."""
     forward, backward = mean_logit(votes, "forward"), mean_logit(votes, "backward")
-    return forward is not None and backward is not None and (forward > 0) == (backward < 0)
+    if forward is None or backward is None or min(abs(forward), abs(backward)) <= NO_PREFERENCE:
+        return False
+    return (forward > 0) == (backward < 0)
 
 
 def _side(probability: float) -> float:
-    return 0.5 if probability == 0.5 else float(probability > 0.5)
+    return 0.5 if abs(probability - 0.5) <= NO_PREFERENCE else float(probability > 0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ their round, later rounds first.
 import asyncio
 import hashlib
 import json
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
-from engine.protocol import Choice, Completion, Engine, Fingerprint, Sampling, Score
+from engine.protocol import CallError, Choice, Completion, Engine, Fingerprint, Sampling, Score
 from pipeline.gate import Gate, Stop
 from pipeline.journal import KEY_DIGITS, Journal
 from prompts.message import Prompt, as_dicts
@@ -162,8 +163,11 @@ class RowContext:
     async def score(self, role: str, prompt: Prompt, completion: str) -> Score:
         """Ask a role's engine how likely a text is after a prompt; raises `CallError` as `chat` does."""
         engine, request = self.shared.engines[role], {"call": "score", "completion": completion}
-        stored = await self._told(role, prompt, request, ask=lambda: engine.score(prompt, completion))
-        return Score(**stored)  # type: ignore[arg-type]
+
+        async def ask() -> Score:
+            return _finite(await engine.score(prompt, completion))
+
+        return Score(**await self._told(role, prompt, request, ask=ask))  # type: ignore[arg-type]
 
     async def together(self, parts: Sequence[Callable[["RowContext"], Awaitable[Told]]]) -> list[Told]:
         """Do at the same time what does not build on each other, so that an engine gets it as one batch.
@@ -223,6 +227,13 @@ def _raised(told: Told | BaseException) -> Told:
     if isinstance(told, BaseException):
         raise told
     return told
+
+
+def _finite(score: Score) -> Score:
+    """The score, unless half precision made it no number: then it must not be kept."""
+    if not math.isfinite(score.logprob):
+        raise CallError("nan_logprob", f"the text has log-probability {score.logprob}, expected a number")
+    return score
 
 
 def _read(answer: Mapping[str, object]) -> int:
