@@ -199,7 +199,7 @@ class _Run:
             provenance = self._provenance(
                 context, ("respond", *program.judge.templates), labeling=settings.model_dump(mode="json")
             )
-        agreed = _Agreement()
+        agreed = _Agreement(program.judge.method.ordered)
         labelled = agreed.counting(iter_records(self.folder.comparisons, Labelled))
         dataset = preference_dataset(labelled, settings, provenance)
         write_dataset(
@@ -377,23 +377,40 @@ class _Run:
 
 @dataclass(slots=True)
 class _Agreement:
-    """How often the judge named the same response in both orders; a fair coin would in half of them."""
+    """How often both orders, and all votes, named the same response; fair coins would in half of the pairs.
 
+    `ordered`: whether the responses were shown in an order at all.
+    """
+
+    ordered: bool
     pairs: int = 0
     same_response: int = 0
+    voted: int = 0
+    unanimous: int = 0
 
     def counting(self, labelled: Iterable[Labelled]) -> Iterator[Labelled]:
         """The pairs as they come, counted on their way."""
         for item in labelled:
             self.pairs += 1
             self.same_response += item.judgment.agree
+            self.voted += len(item.judgment.votes) > 1
+            self.unanimous += len(item.judgment.votes) > 1 and item.judgment.unity == 1
             yield item
 
     def __str__(self) -> str:
-        return (
-            f"the two orders named the same response in {self.same_response} of {self.pairs} pairs "
-            f"({100 * self.same_response / max(self.pairs, 1):.0f} %), else the same position"
-        )
+        said = "responses were scored one by one, so no order can have biased the judge"
+        if self.ordered:
+            said = (
+                f"the two orders named the same response in {_share(self.same_response, self.pairs)}, "
+                "else the same position"
+            )
+        if not self.voted:
+            return said
+        return f"{said}; all votes were for the same response in {_share(self.unanimous, self.voted)}"
+
+
+def _share(part: int, pairs: int) -> str:
+    return f"{part} of {pairs} pairs ({100 * part / max(pairs, 1):.0f} %)"
 
 
 def _named(engine: Engine) -> str:

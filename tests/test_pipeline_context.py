@@ -226,7 +226,7 @@ def test_a_tally_knows_cached_tokens_only_where_an_engine_says_so() -> None:
 
 
 async def test_a_score_is_kept_like_every_answer_and_counts_what_was_read(tmp_path: Path) -> None:
-    told, calls = [], []
+    told, calls, tally = [], [], Tally()
     for _ in range(2):
         engine = ScriptedEngine(score=lambda prompt, completion: -len(completion))
         with Journal(tmp_path / "journal") as journal:

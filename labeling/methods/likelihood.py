@@ -50,4 +50,4 @@ async def _likelihood(judge: str, prompt: Prompt, response: Text, context: RowCo
     return await context.score(judge, prompt, text)
 
 
-METHOD = Method(read, lambda _settings: (TEMPLATE, PLAIN))
+METHOD = Method(read, lambda _settings: (TEMPLATE, PLAIN), ordered=False)

@@ -60,12 +60,14 @@ class Method:
 
     `read` asks for one vote; it raises `CallError` where the judge cannot answer. `templates` are the names
     of those that it asks by, the one that puts the question first. `clamp` are its limits for a probability
-    unless a recipe says others. `lacks` says why it cannot work with a constitution, "" where it can.
+    unless a recipe says others. `ordered` says whether both responses are shown at once, so that their order
+    can bias a judge. `lacks` says why it cannot work with a constitution, "" where it can.
     """
 
     read: Callable[[Ballot, RowContext], Awaitable[BothOrders]]
     templates: Callable[[LabelingSettings], tuple[str, ...]]
     clamp: tuple[float, float] = (0.0, 1.0)
+    ordered: bool = True
     lacks: Callable[[Constitution], str] = lambda _constitution: ""
 
 

@@ -71,4 +71,4 @@ def _how(first: Choice, second: Choice) -> Reading:
     )
 
 
-METHOD = Method(read, lambda _settings: (TEMPLATE,))
+METHOD = Method(read, lambda _settings: (TEMPLATE,), ordered=False)
