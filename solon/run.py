@@ -18,7 +18,7 @@ from engine.protocol import Engine
 from engine.settings import ModelSettings
 from evaluation.model import Graded, ModelResult, Suite
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
-from labeling.model import Labelled
+from labeling.model import LabelingSettings, Labelled
 from pipeline.context import Context
 from pipeline.gate import Stop, StoppedError
 from pipeline.journal import Journal
@@ -206,7 +206,7 @@ class _Run:
             self.folder.preferences,
             dataset,
             title=f"{self.loaded.recipe.name}: preferences",
-            facts=lambda: self._facts() | {"judge": str(agreed)},
+            facts=lambda: self._facts() | self._labels_facts(settings) | {"agreement": str(agreed)},
         )
         self._counts("preference dataset", dataset.counts)
         self.reporter.say(str(agreed))
@@ -370,6 +370,12 @@ class _Run:
             "assistant": self.loaded.assistant.model,
             "judge": self.loaded.judge.model,
         }
+
+    def _labels_facts(self, settings: LabelingSettings) -> dict[str, str]:
+        """How the pairs were judged, and by whom."""
+        judges = ", ".join(f"{role}: {model.model}" for role, model in self.loaded.judges.items())
+        votes = "one principle" if settings.principles == 1 else f"{settings.principles} principles"
+        return {"judge": judges, "labels": f"by method {settings.method}, {votes} to a pair"}
 
     def _counts(self, name: str, counts: Mapping[str, int]) -> None:
         self.reporter.say(f"{name}: " + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))
