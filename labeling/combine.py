@@ -12,8 +12,8 @@ from statistics import fmean
 from labeling.model import NO_PREFERENCE, Combine, LabelingSettings, Reading, Verdict, Vote, orders_agree
 
 SURE = 16.0
-"""The most that a vote counts for in log-odds, in nats: 1 in 9 million. A float near 1 is too coarse for more,
-and one near 0 is not, so that without it a pair and the swapped one would not come out alike."""
+"""The most that a vote counts for in log-odds, in nats: 1 in 9 million. A float near 1 is too coarse for
+more, and one near 0 is not, so that without it a pair and the swapped one would not come out alike."""
 
 
 def combined(forward: Reading, backward: Reading, settings: LabelingSettings) -> float | None:

@@ -11,6 +11,9 @@ open a turn of its own. The *chat* family makes messages of them; a last turn of
 prefill that the model continues. The *transcript* family, for base models, writes them as `Human:` and
 `Assistant:` paragraphs and stops an answer where a model starts the next one.
 
+Within a turn, `{{ fence }}` is a mark that no text of the call holds (`prompts.fence`): a response between
+two of them can say what it likes.
+
 A user's folder overrides single templates: a file of the same name there wins over Solon's own. Files whose
 names begin with an underscore are parts that templates import or include.
 """
@@ -30,6 +33,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel
 
 from constitution.model import Example, Principle
+from prompts.fence import fence
 from prompts.message import ROLES, Message, Prompt, Role
 
 Family = Literal["chat", "transcript"]
@@ -50,6 +54,12 @@ VARIABLES: Mapping[str, frozenset[str]] = {
 }
 """Each template and the variables that it is given."""
 
+OFFERED = frozenset({"turn", "fence"})
+"""What every template has besides."""
+
+_OWN = frozenset({"principle", "examples", "critique", "rationale", "shots"})
+"""Variables that the constitution's author or the judge wrote: a fence keeps out what others did."""
+
 _EXAMPLE = Example(prompt="question", response="answer", critique="critique", revision="revision")
 TRIAL: Mapping[str, object] = {
     "conversation": (Message("user", "question"),),
@@ -68,6 +78,7 @@ TRIAL: Mapping[str, object] = {
             "first": "one answer",
             "second": "another answer",
             "answer": "A",
+            "mark": "mark",
             "reason": "reasons",
         },
     ),
@@ -125,9 +136,8 @@ class Prompts:
         turns = Turns(self.family)
         try:
             template = _environment(self.family, self.folder).get_template(f"{name}.j2")
-            outside = template.render(
-                turn=turns.turn, **{key: _plain(value) for key, value in values.items()}
-            )
+            plain = {key: _plain(value) for key, value in values.items()}
+            outside = template.render(turn=turns.turn, fence=_fence(values), **plain)
         except TemplateSyntaxError as error:
             place = f"{error.filename or error.name or name}:{error.lineno}"
             raise PromptError(f"{place}: {error.message}") from error
@@ -152,7 +162,7 @@ class Prompts:
             tree = environment.parse(source)
         except TemplateSyntaxError as error:
             return [f"{path}:{error.lineno}: {error.message}"]
-        unknown = meta.find_undeclared_variables(tree) - VARIABLES[name] - {"turn"}
+        unknown = meta.find_undeclared_variables(tree) - VARIABLES[name] - OFFERED
         named = [
             f"{path}:{node.lineno}: unknown variable {node.name!r}{_near(node.name, VARIABLES[name])}"
             for node in tree.find_all(nodes.Name)
@@ -225,6 +235,14 @@ def _transcript(name: str, digest: str, spoken: Sequence[tuple[str, str]]) -> Pr
         label = TRANSCRIPT_LABELS.get(speaker, speaker)
         paragraphs.append(content if speaker == "system" else f"{label}: {content}".rstrip())
     return Prompt(name, digest, text="\n\n".join(paragraphs), stop=tuple(f"\n\n{label}:" for label in labels))
+
+
+def _fence(values: Mapping[str, object]) -> str:
+    """The mark that fences what is said in these values: conversations and texts."""
+    said = [value for name, value in values.items() if name not in _OWN]
+    messages = [each for value in said if isinstance(value, tuple | list) for each in value]
+    texts = [each.content for each in messages if isinstance(each, Message)]
+    return fence([*texts, *(value for value in said if isinstance(value, str))])
 
 
 def _plain(value: object) -> object:

@@ -74,9 +74,12 @@ def _stopped(given: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    """To standard error, with control characters spelled out: a file's text must not drive the terminal."""
-    shown = "".join(mark if mark.isprintable() or mark == "\n" else repr(mark)[1:-1] for mark in text)
-    print(shown, file=sys.stderr)
+    print(_visible(text), file=sys.stderr)
+
+
+def _visible(text: str) -> str:
+    """Control characters spelled out: a file's text must not drive the terminal."""
+    return "".join(mark if mark.isprintable() or mark == "\n" else repr(mark)[1:-1] for mark in text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,10 +146,23 @@ def _add_watching_commands(commands: "argparse._SubParsersAction[argparse.Argume
     status = commands.add_parser("status", help="how far a run is, what failed and why, what it spent")
     status.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     status.set_defaults(command=_status, resumes=False)
+    _add_annotate(commands)
     estimate = commands.add_parser("estimate", help="calls, tokens, time and money of a run, from a sample")
     _add_recipe(estimate)
     _add_estimate_options(estimate)
     estimate.set_defaults(command=_estimate, resumes=True)
+
+
+def _add_annotate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("annotate", help="have people vote on a run's pairs, and read their votes")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run with labelled pairs")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--export", type=Path, metavar="FILE", help="write pairs to vote on: .jsonl, .csv, .json (Argilla)"
+    )
+    way.add_argument("--import", type=Path, dest="votes", metavar="FILE", help="read votes in any of these")
+    parser.add_argument("--limit", type=int, metavar="N", help="export so many pairs, drawn at random")
+    parser.set_defaults(command=_annotate, resumes=False)
 
 
 def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
@@ -223,6 +239,19 @@ def _status(given: argparse.Namespace) -> int:
     from solon.status import status
 
     sys.stdout.write(status(given.run))
+    return 0
+
+
+def _annotate(given: argparse.Namespace) -> int:
+    from solon.annotate import export_pairs, import_votes, summary
+
+    if given.limit is not None and (given.export is None or given.limit < 1):
+        raise BadInputError(f"--limit {given.limit}: expected at least one pair, to --export")
+    if given.export is not None:
+        said = export_pairs(given.run, given.export, limit=given.limit)
+    else:
+        said = summary(given.run) if given.votes is None else import_votes(given.run, given.votes)
+    sys.stdout.write(_visible(said))
     return 0
 
 

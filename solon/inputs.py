@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from constitution.document import Problem, nearest
+from constitution.document import Problem
 from critique.model import Kind, Request
 from pipeline.index import Index
-from prompts.message import Conversation, Message, as_dicts, conversation
+from pipeline.row_content import EXPECTED, PROMPT_COLUMNS, conversation_of, name_of
+from pipeline.rows import InputError, Row
+from prompts.message import Conversation, as_dicts
 from solon.recipe import Source
-from solon.rows import InputError, Row, read_rows
+from solon.rows import read_rows
 
 __all__ = [
     "InputError",
@@ -29,11 +31,8 @@ __all__ = [
     "read_requests",
 ]
 
-MAX_ID = 200
 PROBLEMS_SHOWN = 10
-_PROMPT_COLUMNS = ("prompt", "messages")
-_KNOWN = {*_PROMPT_COLUMNS, "id", "category"}
-_EXPECTED = "`prompt` (text) or `messages` (a list of role and content that ends with the user's turn)"
+_KNOWN = {*PROMPT_COLUMNS, "id", "category"}
 
 
 def read_requests(source: Source, kind: Kind, *, base: Path) -> list[Request]:
@@ -74,7 +73,7 @@ def _sound(source: Source, kind: Kind, base: Path, *, problems_shown: int) -> It
     if problems:
         raise InputError(*problems)
     if not count:
-        problem = Problem(str(base / source.path), "no prompts: the file is empty", expected=_EXPECTED)
+        problem = Problem(str(base / source.path), "no prompts: the file is empty", expected=EXPECTED)
         raise InputError(problem)
 
 
@@ -151,12 +150,12 @@ def check_apart(first: Iterable[Request], second: Iterable[Request], *, names: t
 
 
 def _request(row: Row, kind: Kind, *, names: _Names) -> Request:
-    said = _conversation(row)
+    said = conversation_of(row)
     return Request(
         id=_id(row, kind, said, names=names),
         kind=kind,
         conversation=said,
-        category=_label(row, "category"),
+        category=name_of(row, "category"),
         columns=_other_columns(row),
     )
 
@@ -167,94 +166,17 @@ def _other_columns(row: Row) -> str:
     return json.dumps(others, default=str)
 
 
-def _conversation(row: Row) -> Conversation:
-    """The row's `prompt`, or its `messages` where it has no prompt."""
-    key = next((name for name in _PROMPT_COLUMNS if row.values.get(name) is not None), None)
-    if key is None:
-        raise _no_prompt(row)
-    value = row.values[key]
-    if isinstance(value, str) and key == "prompt":
-        said = (Message("user", value),)
-    elif isinstance(value, list) and all(isinstance(message, dict) for message in value):
-        said = _messages(row, key, value)
-    else:
-        found = {str: "text", list: "a list of other things"}.get(type(value), type(value).__name__)
-        raise InputError(row.problem(f"`{key}` is {found}", key=key, expected=_EXPECTED))
-    for message in said:
-        _refuse_unsafe(row, key, message.content)
-    return said
-
-
-def _messages(row: Row, key: str, value: list[dict[str, object]]) -> Conversation:
-    try:
-        said = conversation(value)
-    except ValueError as error:
-        raise InputError(row.problem(f"`{key}`: {error}", key=key, expected=_EXPECTED)) from None
-    if not said or said[-1].role != "user":
-        last = f"ends with {_article(said[-1].role)}'s turn" if said else "is an empty list"
-        step = "take the last answer off" if said and said[-1].role == "assistant" else ""
-        expected = "messages that end with the user's turn"
-        raise InputError(row.problem(f"`{key}` {last}", key=key, expected=expected, next_step=step))
-    return said
-
-
-def _article(role: str) -> str:
-    return f"{'an' if role == 'assistant' else 'a'} {role}"
-
-
-def _refuse_unsafe(row: Row, key: str, text: str) -> None:
-    if not text.strip():
-        problem = row.problem(f"`{key}` is blank", key=key, expected="text", next_step="remove the row")
-        raise InputError(problem)
-    bad = next((mark for mark in text if mark == "\0" or "\ud800" <= mark <= "\udfff"), None)
-    if bad is not None:
-        name = "a NUL character" if bad == "\0" else f"half a character (\\u{ord(bad):04x})"
-        raise InputError(row.problem(f"`{key}` holds {name}", key=key, expected="text that UTF-8 can hold"))
-
-
-def _no_prompt(row: Row) -> InputError:
-    columns = [str(name) for name in row.values]
-    suggestion = next((name for name in _PROMPT_COLUMNS if nearest(name, columns)), "")
-    like = nearest(suggestion, columns) if suggestion else ""
-    empty = next((name for name in _PROMPT_COLUMNS if name in columns), None)
-    if empty is not None:
-        return InputError(row.problem(f"`{empty}` is empty", key=empty, expected=_EXPECTED))
-    return InputError(
-        row.problem(
-            f"no prompt: the columns are {', '.join(columns) or 'none'}",
-            expected=_EXPECTED,
-            next_step=f"call the column `{like}` `{suggestion}`" if like else "",
-        )
-    )
-
-
 def _id(row: Row, kind: Kind, said: Conversation, *, names: _Names) -> str:
     """The row's own id, or one made from what is said; a prompt's repetitions are numbered."""
     value = row.values.get("id")
     if value is not None:
-        given = _label(row, "id")
+        given = name_of(row, "id")
         if not given.strip():
             raise InputError(row.problem("`id` is blank", key="id", next_step="remove it, or give one"))
         return given
     text = json.dumps(as_dicts(said), sort_keys=True)
     name = f"{kind.replace('_', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return names.numbered(name)
-
-
-def _label(row: Row, key: str) -> str:
-    """A short name from a column: text or a whole number, "" where there is none."""
-    value = row.values.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        raise InputError(row.problem(f"`{key}` is {type(value).__name__}", key=key, expected="text"))
-    name = str(value)
-    if len(name) > MAX_ID:
-        what = f"`{key}` has {len(name)} characters"
-        raise InputError(row.problem(what, key=key, expected=f"at most {MAX_ID}"))
-    if not name.isprintable():
-        raise InputError(row.problem(f"`{key}` holds control characters", key=key, expected="printable text"))
-    return name
 
 
 def _leaked(leaks: Sequence[tuple[Request, str]]) -> Problem:

@@ -87,6 +87,11 @@ class RunFolder:
         return self.data / "comparisons"
 
     @property
+    def votes(self) -> Path:
+        """What people said of the comparisons."""
+        return self.path / "votes.jsonl"
+
+    @property
     def preferences(self) -> Path:
         return self.data / "preferences"
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.rows import InputError
 from solon.recipe import Source
-from solon.rows import InputError, is_hub_id, read_rows
+from solon.rows import is_hub_id, read_rows
 
 ROWS = [{"id": "a", "prompt": "One?"}, {"id": "b", "prompt": "Two,\nor three? “é”"}]
 JSONL = "".join(json.dumps(row) + "\n" for row in ROWS)

@@ -11,6 +11,7 @@ from constitution.model import Constitution, Principle, WorkedComparison
 from labeling.methods.method import FIRST, SECOND, Ballot, BothOrders, Method, in_both_orders, letter_reading
 from labeling.model import Comparison, Reading
 from pipeline.context import RowContext, derived_seed
+from prompts.fence import fence
 
 TEMPLATE = "compare_few_shot"
 
@@ -46,7 +47,9 @@ def worked(principle: Principle, count: int, rng: random.Random) -> list[Shown]:
 def _shown(comparison: WorkedComparison, answer: str) -> Shown:
     better, worse = comparison.chosen, comparison.rejected
     first, second = (better, worse) if answer == FIRST else (worse, better)
+    # A mark of its own: by the call's, which differs from pair to pair, no two pairs would begin alike.
     return {
+        "mark": fence([better, worse, *(turn.content for turn in comparison.turns)]),
         "conversation": [turn.model_dump() for turn in comparison.turns],
         "first": first,
         "second": second,
