@@ -2,7 +2,7 @@
 
 import textwrap
 
-from constitution.model import Constitution, Example, Principle
+from constitution.model import Constitution, Example, Principle, WorkedComparison
 
 WIDTH = 100
 
@@ -47,7 +47,8 @@ def _principle(principle: Principle) -> str:
         ("source", principle.source),
     )
     lines = [principle.id, *(_labelled(label, text) for label, text in texts if text is not None)]
-    return "\n".join([*lines, *map(_example, principle.examples)])
+    shown = [*map(_example, principle.examples), *map(_comparison, principle.comparisons)]
+    return "\n".join([*lines, *shown])
 
 
 def _example(example: Example) -> str:
@@ -56,6 +57,17 @@ def _example(example: Example) -> str:
         ("  answer", example.response),
         ("  critique", example.critique),
         ("  revision", example.revision or "(none: the answer stays as it is)"),
+    )
+    return "\n".join(_labelled(label, text) for label, text in texts)
+
+
+def _comparison(comparison: WorkedComparison) -> str:
+    asked = [("compare" if turn.role == "user" else "  answered", turn.content) for turn in comparison.turns]
+    texts = (
+        *asked,
+        ("  chosen", comparison.chosen),
+        ("  rejected", comparison.rejected),
+        *((("  reason", comparison.reason),) if comparison.reason else ()),
     )
     return "\n".join(_labelled(label, text) for label, text in texts)
 

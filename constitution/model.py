@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
@@ -51,6 +51,40 @@ class Example(Section):
     )
 
 
+class Turn(Section):
+    """What one of the two says in a worked comparison's conversation."""
+
+    role: Literal["user", "assistant"] = Field(description="who speaks: user or assistant")
+    content: Text = Field(description="what is said")
+
+
+class WorkedComparison(Section):
+    """Two responses to one conversation, and which of them the principle prefers."""
+
+    prompt: Text | None = Field(default=None, description="what the person asks, in a single turn")
+    conversation: tuple[Turn, ...] = Field(
+        default=(), description="in place of `prompt`: several turns, the last one the user's"
+    )
+    chosen: Text = Field(description="the response that the principle prefers")
+    rejected: Text = Field(description="the other response")
+    reason: Text | None = Field(default=None, description="why, in a sentence or two")
+
+    @model_validator(mode="after")
+    def _is_a_comparison(self) -> Self:
+        if (self.prompt is None) == (not self.conversation):
+            raise ValueError("a comparison has a `prompt`, or a `conversation` of several turns: one of them")
+        if self.turns[-1].role != "user":
+            raise ValueError("the conversation ends with the assistant's turn: its last turn is the user's")
+        if self.chosen == self.rejected:
+            raise ValueError("`chosen` and `rejected` are the same text: one of them must be better")
+        return self
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The conversation that both responses answer; a prompt is one of a single turn."""
+        return (Turn(role="user", content=self.prompt),) if self.prompt is not None else self.conversation
+
+
 class Principle(Section):
     """One thing that is wanted, in words for a model: to critique by, to revise by, to compare by."""
 
@@ -71,6 +105,9 @@ class Principle(Section):
     source: Text | None = Field(default=None, description="where its words come from")
     examples: tuple[Example, ...] = Field(
         default=(), description="worked examples, which few-shot critique and revision show to the model"
+    )
+    comparisons: tuple[WorkedComparison, ...] = Field(
+        default=(), description="worked comparisons, which few-shot labeling shows to the judge"
     )
 
     @model_validator(mode="after")
@@ -152,6 +189,21 @@ class Constitution(Section):
         """A principle to compare by, drawn by weight; takes one number from the generator."""
         able = [principle for principle in self.principles if principle.can_compare]
         return self._draw(able, rng, lacking="a comparison question")
+
+    def draw_comparisons(self, rng: random.Random, count: int) -> tuple[Principle, ...]:
+        """So many different principles to compare by, drawn by weight one after the other.
+
+        All that can be drawn, in the constitution's order, where there are no more. The first is the one that
+        `draw_comparison` draws.
+        """
+        able = [each for each in self.principles if each.can_compare and each.weight > 0]
+        if 0 < len(able) <= count:
+            return tuple(able)
+        drawn: list[Principle] = []
+        for _ in range(count):
+            drawn.append(self._draw(able, rng, lacking="a comparison question"))
+            able.remove(drawn[-1])
+        return tuple(drawn)
 
     def _draw(self, able: list[Principle], rng: random.Random, *, lacking: str) -> Principle:
         weights = [principle.weight for principle in able]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from constitution.document import Section
 from constitution.file import ConstitutionFile, Selection
-from constitution.model import Example, Principle
+from constitution.model import Example, Principle, Turn, WorkedComparison
 
 SCHEMA_PATH = Path(__file__).parent / "constitution.schema.json"
 
@@ -20,6 +20,8 @@ _TABLES: tuple[tuple[str, type[Section]], ...] = (
     ("The file", ConstitutionFile),
     ("A principle", Principle),
     ("An example", Example),
+    ("A comparison", WorkedComparison),
+    ("A turn of its `conversation`", Turn),
     ("`select`", Selection),
 )
 

@@ -99,7 +99,7 @@ class TransformersEngine:
         if not completion_ids:
             return Score(0.0, 0)
         logprobs = await self._ask("score", ids, room=len(completion_ids), work=(ids, completion_ids))
-        return Score(sum(logprobs), len(logprobs))
+        return Score(sum(logprobs), len(logprobs), len(ids))
 
     async def close(self) -> None:
         if self._worker is not None:

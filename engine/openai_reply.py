@@ -226,7 +226,7 @@ def score_of_ending(tokens: Sequence[Token], completion: str) -> Score:
     known = [value for value in values if value is not None and math.isfinite(value)]
     if len(known) < len(values):
         raise CallError("nan_logprob", "a token of the completion came without a finite log-probability")
-    return Score(logprob=math.fsum(known), tokens=len(known))
+    return Score(logprob=math.fsum(known), tokens=len(known), prompt_tokens=start)
 
 
 ReplyT = TypeVar("ReplyT", bound=BaseModel)

@@ -92,10 +92,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Log-probability (natural log, summed over tokens) of a completion after a prompt."""
+    """Log-probability (natural log, summed over its `tokens`) of a completion after a prompt."""
 
     logprob: float
     tokens: int
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ class ScriptedEngine:
 
     async def score(self, prompt: Prompt, completion: str) -> Score:
         self.calls.append(Call("score", prompt, completion=completion))
-        return Score(logprob=self._score(prompt, completion), tokens=_words(completion))
+        read = _words(_prompt_text(prompt))
+        return Score(self._score(prompt, completion), tokens=_words(completion), prompt_tokens=read)
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -69,7 +69,12 @@ class SFTRow(ProvenanceColumns):
 
 
 class PreferenceRow(ProvenanceColumns):
-    """A row of the preference dataset."""
+    """A row of the preference dataset.
+
+    Of several votes, the logits are means, the masses the smallest ones, and `principle` names all that
+    voted, with commas. The `vote_` lists have one entry for each vote, in one order; there the first response
+    is the one that `judged_first_better` means, whichever was chosen.
+    """
 
     id: str
     prompt: list[MessageDict]
@@ -82,12 +87,22 @@ class PreferenceRow(ProvenanceColumns):
     principle: str
     judged_first_better: float | None
     first_is_chosen: bool
-    forward_logit: float
-    backward_logit: float
+    forward_logit: float | None
+    backward_logit: float | None
     forward_mass: float | None
     backward_mass: float | None
     label_way: str
     orders_agree: bool
+    labeling_method: str
+    votes_for_winner: float | None
+    vote_principles: list[str]
+    vote_judges: list[str]
+    vote_negated: list[bool]
+    vote_probabilities: list[float | None]
+    vote_forward_logits: list[float | None]
+    vote_backward_logits: list[float | None]
+    vote_first_scores: list[float | None]
+    vote_second_scores: list[float | None]
     chosen_cut_off: bool
     rejected_cut_off: bool
     comparison_template: str
@@ -142,7 +157,7 @@ def _sft_rows(
 def preference_dataset(
     labelled: Iterable[Labelled], settings: LabelingSettings, provenance: Provenance
 ) -> Exported[PreferenceRow]:
-    """Judged pairs as `prompt`, `chosen`, `rejected`; ties and unparsed judgments are counted, never kept."""
+    """Judged pairs as `prompt`, `chosen`, `rejected`; ties, refusals and unparsed judgments are counted."""
     counts: Counter[str] = Counter()
     return Exported(PreferenceRow, _preference_rows(labelled, settings, provenance, counts=counts), counts)
 
@@ -166,7 +181,7 @@ def _preference_rows(
 def _winner(item: Labelled, settings: LabelingSettings) -> tuple[bool | None, str]:
     if settings.decide == "construction" and item.comparison.source != "samples":
         return True, "construction"
-    if item.judgment.verdict in ("tie", "unparsed"):
+    if item.judgment.verdict not in ("first", "second"):
         return None, "judge"
     return item.judgment.verdict == "first", "judge"
 
@@ -176,6 +191,7 @@ def _preference(
 ) -> PreferenceRow:
     comparison: Comparison = item.comparison
     judgment: Judgment = item.judgment
+    votes = judgment.votes
     chosen, rejected = (
         (comparison.first, comparison.second) if first_wins else (comparison.second, comparison.first)
     )
@@ -191,15 +207,25 @@ def _preference(
         "decided_by": decided_by,
         "source": comparison.source,
         "category": comparison.category,
-        "principle": judgment.principle,
+        "principle": ", ".join(dict.fromkeys(vote.principle for vote in votes)),
         "judged_first_better": judged,
         "first_is_chosen": first_wins,
-        "forward_logit": judgment.forward.logit,
-        "backward_logit": judgment.backward.logit,
-        "forward_mass": judgment.forward.mass,
-        "backward_mass": judgment.backward.mass,
-        "label_way": judgment.forward.way,
+        "forward_logit": judgment.forward_logit,
+        "backward_logit": judgment.backward_logit,
+        "forward_mass": _smallest(vote.forward.mass for vote in votes),
+        "backward_mass": _smallest(vote.backward.mass for vote in votes),
+        "label_way": votes[0].forward.way,
         "orders_agree": judgment.agree,
+        "labeling_method": judgment.method,
+        "votes_for_winner": judgment.unity,
+        "vote_principles": [vote.principle for vote in votes],
+        "vote_judges": [vote.judge for vote in votes],
+        "vote_negated": [vote.negated for vote in votes],
+        "vote_probabilities": [vote.probability for vote in votes],
+        "vote_forward_logits": [vote.forward.logit for vote in votes],
+        "vote_backward_logits": [vote.backward.logit for vote in votes],
+        "vote_first_scores": [vote.first_score for vote in votes],
+        "vote_second_scores": [vote.second_score for vote in votes],
         "chosen_cut_off": chosen.cut_off,
         "rejected_cut_off": rejected.cut_off,
         "comparison_template": judgment.template,
@@ -207,6 +233,10 @@ def _preference(
         "journal_keys": list(item.keys),
         **provenance.columns(),
     }
+
+
+def _smallest(values: Iterable[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
 
 
 def write_dataset(

@@ -1,100 +1,94 @@
-"""Judges a comparison: one drawn principle, both orders, normalised log-probabilities of the letters.
+"""Judges a comparison: the recipe's way of asking, its votes combined, and the verdict.
 
-The label is the CAI paper's (Bai et al. 2022, section 4.1): the probabilities of (A) and (B), normalised,
-one comparison question drawn per pair. Asking in both orders and averaging is RLAIF's (Lee et al. 2023).
+A comparison and a row's context come in, a `Judgment` goes out. Each way is a file of `labeling.methods` that
+says how one judge is asked under one principle; what they share is here: which principles vote, which judges,
+everything at the same time, and how the votes become one label.
 """
 
-import math
-from dataclasses import dataclass, replace
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from constitution.model import Constitution, Principle
-from engine.protocol import Choice
-from labeling.model import Comparison, Judgment, LabelingSettings, Reading, Verdict
+from labeling.combine import clamped, combined, elected, verdict
+from labeling.methods import ab, few_shot, likelihood, pointwise, reasoned
+from labeling.methods.method import Ballot, Method
+from labeling.model import Comparison, Judgment, LabelingSettings, MethodName, Vote
 from pipeline.context import RowContext
 from prompts.render import Prompts
 
-JUDGE = "judge"
-FIRST, SECOND = "A", "B"
-TEMPLATES = {"ab": "compare", "reasoned": "compare_with_reasoning"}
+METHODS: Mapping[MethodName, Method] = {
+    "ab": ab.METHOD,
+    "reasoned": reasoned.METHOD,
+    "few_shot": few_shot.METHOD,
+    "pointwise": pointwise.METHOD,
+    "likelihood": likelihood.METHOD,
+}
+"""Every way to label, by its name in a recipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One judge under one constitution; `judge` asks it about one comparison."""
+    """The judges of a recipe under its constitution; `judge` asks them about one comparison."""
 
     constitution: Constitution
     prompts: Prompts
     settings: LabelingSettings
 
+    @property
+    def method(self) -> Method:
+        return METHODS[self.settings.method]
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The names of the templates that it asks by."""
+        return self.method.templates(self.settings)
+
     async def judge(self, comparison: Comparison, context: RowContext) -> Judgment:
-        """Both orders under one principle, drawn by the row's own generator.
+        """Everybody's votes on a comparison, under principles that the row's own generator draws.
 
         Raises:
-            CallError: the judge could not answer; the row has no judgment then.
+            CallError: a judge could not answer; the row has no judgment then.
         """
-        principle = self.constitution.draw_comparison(context.rng("comparison", comparison.id))
-        forward = await self._read(comparison, principle, context)
-        backward = await self._read(comparison.swapped(), principle, context)
-        probability = combined(forward, backward, self.settings)
-        template = TEMPLATES[self.settings.method]
+        ballots = self._ballots(comparison, context)
+        votes = await context.together([partial(self._vote, ballot) for ballot in ballots])
+        probability = elected(votes, self.settings.combine_votes)
+        probability = clamped(probability, self.settings.clamp or self.method.clamp)
+        template = self.templates[0]
         return Judgment(
-            principle=principle.id,
-            forward=forward,
-            backward=backward,
+            votes=tuple(votes),
             probability=probability,
-            verdict=verdict(probability, forward, backward, settings=self.settings),
+            verdict=verdict(votes, probability, self.settings),
+            method=self.settings.method,
             template=template,
             template_hash=self.prompts.hash(template),
         )
 
-    async def _read(self, shown: Comparison, principle: Principle, context: RowContext) -> Reading:
-        values = {
-            "conversation": shown.conversation,
-            "first": shown.first.text,
-            "second": shown.second.text,
-            "principle": principle,
-        }
-        if self.settings.method == "ab":
-            choice = await context.choose(JUDGE, self.prompts.render("compare", **values), (FIRST, SECOND))
-            return reading(choice)
-        prompt = self.prompts.render("compare_with_reasoning", **values, rationale="")
-        rationale = (await context.chat(JUDGE, prompt, self.settings.rationale.sampling())).text.strip()
-        prompt = self.prompts.render("compare_with_reasoning", **values, rationale=rationale)
-        return replace(reading(await context.choose(JUDGE, prompt, (FIRST, SECOND))), rationale=rationale)
+    def _ballots(self, comparison: Comparison, context: RowContext) -> list[Ballot]:
+        """One for each vote: every judge under every drawn principle, then under its negation."""
+        return [
+            Ballot(comparison, principle, judge, self.prompts, self.settings, negated=negated)
+            for judge in self.settings.judges
+            for principle in self._drawn(context.rng("comparison", comparison.id))
+            for negated in ((False, True) if self.settings.negated else (False,))
+        ]
 
+    def _drawn(self, rng: random.Random) -> tuple[Principle, ...]:
+        count = self.settings.principles
+        return self.constitution.draw_comparisons(
+            rng, len(self.constitution.principles) if count == "all" else count
+        )
 
-def reading(choice: Choice) -> Reading:
-    logit = choice.logprobs[FIRST] - choice.logprobs[SECOND]
-    return Reading(logit, choice.mass, choice.argmax_is_label, choice.bounded, way=choice.way)
-
-
-def combined(forward: Reading, backward: Reading, settings: LabelingSettings) -> float | None:
-    """P(first is better) from both orders; None where either order holds too little label mass.
-
-    A judge that was held to the labels has no known mass, and its answers count.
-    """
-    known = [each.mass for each in (forward, backward) if each.mass is not None]
-    if known and min(known) < settings.min_label_mass:
-        return None
-    if settings.combine == "mean_probability":
-        probability = (_sigmoid(forward.logit) + _sigmoid(-backward.logit)) / 2
-    else:
-        probability = _sigmoid((forward.logit - backward.logit) / 2)
-    low, high = settings.clamp or (0.0, 1.0)
-    return min(max(probability, low), high)
-
-
-def verdict(
-    probability: float | None, forward: Reading, backward: Reading, *, settings: LabelingSettings
-) -> Verdict:
-    """Who won. Ties and unparsed judgments never become labels."""
-    if probability is None:
-        return "unparsed"
-    split = (forward.logit > 0) != (backward.logit < 0)
-    if abs(probability - 0.5) <= settings.tie_margin or (settings.require_agreement and split):
-        return "tie"
-    return "first" if probability > 0.5 else "second"
-
-
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+    async def _vote(self, ballot: Ballot, context: RowContext) -> Vote:
+        read = await self.method.read(ballot, context)
+        return Vote(
+            principle=ballot.principle.id,
+            judge=ballot.judge,
+            negated=ballot.negated,
+            forward=read.forward,
+            backward=read.backward,
+            probability=combined(read.forward, read.backward, self.settings),
+            first_score=read.first_score,
+            second_score=read.second_score,
+        )

@@ -1,21 +1,59 @@
-"""The nouns of labeling: a comparison, a judgment, a preference pair, and the settings."""
+"""The nouns of labeling: a comparison, the readings and votes of a judgment, and the settings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from constitution.document import Section
+from constitution.model import Slug
 from critique.model import SamplingSettings, Text
 from engine.protocol import LabelWay
 from prompts.message import Conversation
 
 Source = Literal["samples", "revision", "hard_negative"]
-Verdict = Literal["first", "second", "tie", "unparsed"]
+Verdict = Literal["first", "second", "tie", "unparsed", "refused"]
+Combine = Literal["mean_probability", "mean_logit"]
+MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood"]
+
+NO_PREFERENCE = 1e-9
+"""A probability this close to 0.5, or log-odds this close to 0, name no response: rounding is no opinion."""
+
+JUDGE = "judge"
+"""The role of the judge that votes where the recipe names no panel."""
+
+
+class FewShotSettings(Section):
+    """Comparisons with their answers that the judge is shown first, out of the principle's own."""
+
+    shots: int = Field(
+        default=4, ge=1, description="at most so many; the better response is (A) in half of them"
+    )
+
+
+class PointwiseSettings(Section):
+    """How scores of single responses, 1 to 9 scaled to [-1, 1], make a probability."""
+
+    temperature: float = Field(
+        default=0.25, gt=0, description="P = 1 / (1 + exp(-difference / temperature)); 0.25 is one point of 9"
+    )
+
+
+class LikelihoodSettings(Section):
+    """How much likelier each response becomes when the model is asked to follow the principle."""
+
+    length_normalized: bool = Field(
+        default=True, description="the mean over a response's tokens; false: the sum"
+    )
+    temperature: float = Field(
+        default=0.1, gt=0, description="P = 1 / (1 + exp(-difference / temperature)); differences in nats"
+    )
 
 
 class LabelingSettings(Section):
-    """The RLAIF stage: pairs of responses, judged by A/B log-probabilities in both orders."""
+    """The RLAIF stage: pairs of responses, and the way in which they are judged (docs/labeling.md)."""
 
     pairs: tuple[Source, ...] = Field(
         default=("samples",),
@@ -29,12 +67,31 @@ class LabelingSettings(Section):
         description="at most so many pairs of a source, drawn at random; of the others all. Of revisions and "
         "hard negatives, the more there are of one, the more it moves the model: to decline, or not to",
     )
-    method: Literal["ab", "reasoned"] = Field(
-        default="ab", description="ab: the letter at once; reasoned: after a written rationale"
+    method: MethodName = Field(
+        default="ab",
+        description="ab: the letter at once; reasoned: after a written rationale; few_shot: after worked "
+        "comparisons; pointwise: each response scored alone; likelihood: which response the principle makes "
+        "likelier",
     )
-    combine: Literal["mean_probability", "mean_logit"] = Field(
+    principles: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        default=1, description="so many different principles vote on a pair, drawn by weight; or `all`"
+    )
+    negated: bool = Field(
+        default=False, description="ab: each principle votes once more, asked for the worse response"
+    )
+    judges: tuple[Slug, ...] = Field(
+        default=(JUDGE,),
+        min_length=1,
+        description="whose votes count: `judge`, names in `models.panel`; several are a panel",
+    )
+    combine: Combine = Field(
         default="mean_probability",
         description="mean_probability: RLAIF's average of both orders; mean_logit: cancels an additive bias",
+    )
+    combine_votes: Combine = Field(
+        default="mean_probability",
+        description="how the votes of several principles or judges make one probability, likewise "
+        "(`mean_probability`, `mean_logit`)",
     )
     decide: Literal["judge", "construction"] = Field(
         default="judge",
@@ -51,12 +108,43 @@ class LabelingSettings(Section):
         default=False, description="a pair whose two orders name different winners is a tie"
     )
     clamp: tuple[float, float] | None = Field(
-        default=None, description="limits for the probability, such as [0.4, 0.6] for reasoned labels"
+        default=None,
+        description="limits for the probability; null: the method's own, which are [0.4, 0.6] for reasoned, "
+        "as in the CAI paper, and none for the others; [0, 1]: none",
+    )
+    few_shot: FewShotSettings = Field(
+        default_factory=FewShotSettings, description="what `method: few_shot` shows"
+    )
+    pointwise: PointwiseSettings = Field(
+        default_factory=PointwiseSettings, description="how `method: pointwise` compares"
+    )
+    likelihood: LikelihoodSettings = Field(
+        default_factory=LikelihoodSettings, description="how `method: likelihood` compares"
     )
     sample: SamplingSettings = Field(default_factory=SamplingSettings, description="the SL model's samples")
     rationale: SamplingSettings = Field(
         default_factory=SamplingSettings, description="the judge's reasoning, for `method: reasoned`"
     )
+
+    @field_validator("judges")
+    @classmethod
+    def _each_once(cls, judges: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(judges)) < len(judges):
+            raise ValueError("each judge votes once: a name stands here twice")
+        return judges
+
+    @field_validator("clamp")
+    @classmethod
+    def _around_a_half(cls, clamp: tuple[float, float] | None) -> tuple[float, float] | None:
+        if clamp is not None and not 0 <= clamp[0] <= 0.5 <= clamp[1] <= 1:
+            raise ValueError("expected two limits with 0.5 between them, such as [0.4, 0.6]")
+        return clamp
+
+    @model_validator(mode="after")
+    def _negated_is_asked_by_ab(self) -> "LabelingSettings":
+        if self.negated and self.method != "ab":
+            raise ValueError("`negated` asks for the worse of two letters, which is for `method: ab` alone")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,39 +166,98 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the judge said of one order: A stands for the response that was shown first.
+    """What the judge said of one order.
 
-    `logit` is log P(A) - log P(B), in nats; `mass` the probability of A and B together, None where the judge
-    was held to them; `way` how it was asked for them.
+    `logit` is the log-odds, in nats, that the response shown first is the better one: log P(A) - log P(B),
+    its sign turned where the worse one was asked for; None where there was nothing to read. `mass` is the
+    probability that all labels hold together, None where the judge was held to them or none was asked for;
+    `way` how it was asked for them. `refused` says that the judge declined to judge, in words.
     """
 
-    logit: float
+    logit: float | None
     mass: float | None
     argmax_is_label: bool
     bounded: bool = False
     rationale: str | None = None
     way: LabelWay = "vocabulary"
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One judge's opinion under one principle, in both orders; ways without an order say the same twice.
+
+    `judge` is the judge's role. `probability` is that of the first response being better; None where a
+    reading could not be used, and then the vote does not count. The scores are what each response got by
+    itself: -1 to 1 by `pointwise`, nats by `likelihood`, None where responses are only compared.
+    """
+
+    principle: str
+    judge: str
+    negated: bool
+    forward: Reading
+    backward: Reading
+    probability: float | None
+    first_score: float | None = None
+    second_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """The judge's opinion of a comparison in both orders, and what follows from it.
+    """The votes on a comparison, and what follows from them.
 
-    `probability` is that of the first response being better; None when a reading could not be used.
+    `probability` is that of the first response being better; None where no vote counts.
     """
 
-    principle: str
-    forward: Reading
-    backward: Reading
+    votes: tuple[Vote, ...]
     probability: float | None
     verdict: Verdict
+    method: str
     template: str
     template_hash: str
 
     @property
+    def forward_logit(self) -> float | None:
+        """The mean of the votes that count, in nats."""
+        return mean_logit(self.votes, "forward")
+
+    @property
+    def backward_logit(self) -> float | None:
+        """As `forward_logit`, of the responses swapped."""
+        return mean_logit(self.votes, "backward")
+
+    @property
     def agree(self) -> bool:
-        """Whether both orders name the same response."""
-        return (self.forward.logit > 0) == (self.backward.logit < 0)
+        return orders_agree(self.votes)
+
+    @property
+    def unity(self) -> float | None:
+        """The share of the counted votes for the response that most of them are for; None without a vote.
+
+        A vote of exactly 0.5 is half a vote for either.
+        """
+        sides = [_side(vote.probability) for vote in self.votes if vote.probability is not None]
+        return max(fmean(sides), 1 - fmean(sides)) if sides else None
+
+
+def mean_logit(votes: Sequence[Vote], order: Literal["forward", "backward"]) -> float | None:
+    """One order's log-odds, the mean of the votes that count; of all that can be read, where none counts."""
+    counted = [vote for vote in votes if vote.probability is not None] or votes
+    readings = [vote.forward if order == "forward" else vote.backward for vote in counted]
+    known = [reading.logit for reading in readings if reading.logit is not None]
+    return fmean(known) if known else None
+
+
+def orders_agree(votes: Sequence[Vote]) -> bool:
+    """Whether both orders, each averaged over the votes, name the same response."""
+    forward, backward = mean_logit(votes, "forward"), mean_logit(votes, "backward")
+    if forward is None or backward is None or min(abs(forward), abs(backward)) <= NO_PREFERENCE:
+        return False
+    return (forward > 0) == (backward < 0)
+
+
+def _side(probability: float) -> float:
+    return 0.5 if abs(probability - 0.5) <= NO_PREFERENCE else float(probability > 0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ their round, later rounds first.
 import asyncio
 import hashlib
 import json
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from typing import TypeVar
 
-from engine.protocol import Choice, Completion, Engine, Fingerprint, Sampling
+from engine.protocol import CallError, Choice, Completion, Engine, Fingerprint, Sampling, Score
 from pipeline.gate import Gate, Stop
 from pipeline.journal import KEY_DIGITS, Journal
 from prompts.message import Prompt, as_dicts
@@ -26,6 +28,8 @@ IN_FLIGHT = 512
 """Calls on their way to one engine at once unless told otherwise: several batches of any engine."""
 
 Stored = dict[str, object]
+Answer = Completion | Choice | Score
+Told = TypeVar("Told")
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 """Equal values are written as equal texts."""
@@ -50,13 +54,13 @@ class Tally:
     def find(self, answer: Mapping[str, object]) -> None:
         """One more answer that was there already, as it is stored."""
         self.found += 1
-        self.found_prompt_tokens += _number(answer, "prompt_tokens") or 0
+        self.found_prompt_tokens += _read(answer)
         self.found_completion_tokens += _number(answer, "completion_tokens") or 0
 
     def count(self, answer: Mapping[str, object]) -> None:
         """One more answer that was asked for, as it is stored."""
         self.asked += 1
-        self.prompt_tokens += _number(answer, "prompt_tokens") or 0
+        self.prompt_tokens += _read(answer)
         self.completion_tokens += _number(answer, "completion_tokens") or 0
         cached = _number(answer, "cached_tokens")
         if cached is not None:
@@ -92,7 +96,7 @@ class Context:
         """The way of one row, the `number`-th: where calls are equally far, earlier rows go first."""
         return RowContext(self, row_id, number)
 
-    async def answer(self, key: str, ask: Callable[[], Awaitable[Completion | Choice]]) -> Stored:
+    async def answer(self, key: str, ask: Callable[[], Awaitable[Answer]]) -> Stored:
         """Ask, or wait for somebody who is asking the same."""
         asking = self._asking.get(key)
         if asking is not None:
@@ -122,12 +126,16 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class RowContext:
-    """One row's way to the engines. `keys` collects the journal keys of all that it was told."""
+    """One row's way to the engines. `keys` collects the journal keys of all that it was told.
+
+    `behind` counts the calls that came before those of `keys`, in a part of the row that `together` made.
+    """
 
     shared: Context
     row_id: str
     number: int = 0
     keys: list[str] = field(default_factory=list)
+    behind: int = 0
 
     def rng(self, *purpose: str | int) -> random.Random:
         """A generator of this row's own: the same run seed, row and purpose draw the same numbers."""
@@ -155,6 +163,28 @@ class RowContext:
         stored = await self._told(role, prompt, request, ask=lambda: engine.choose(prompt, tuple(labels)))
         return Choice(**stored)  # type: ignore[arg-type]
 
+    async def score(self, role: str, prompt: Prompt, completion: str) -> Score:
+        """Ask a role's engine how likely a text is after a prompt; raises `CallError` as `chat` does."""
+        engine, request = self.shared.engines[role], {"call": "score", "completion": completion}
+
+        async def ask() -> Score:
+            return _finite(await engine.score(prompt, completion))
+
+        return Score(**await self._told(role, prompt, request, ask=ask))  # type: ignore[arg-type]
+
+    async def together(self, parts: Sequence[Callable[["RowContext"], Awaitable[Told]]]) -> list[Told]:
+        """Do at the same time what does not build on each other, so that an engine gets it as one batch.
+
+        Each part asks by a context of its own, whose keys are added to `keys` in the parts' order, whichever
+        comes back first. All parts are waited for, since what they asked is paid for; then the first error,
+        if any, is raised.
+        """
+        contexts = [replace(self, keys=[], behind=self.behind + len(self.keys)) for _ in parts]
+        asked = [part(context) for part, context in zip(parts, contexts, strict=True)]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        self.keys.extend(key for context in contexts for key in context.keys)
+        return [_raised(each) for each in told]
+
     def fingerprint(self, role: str) -> str:
         """The digest of the engine that plays the role, for provenance columns."""
         return self.shared.engines[role].fingerprint.digest
@@ -165,7 +195,7 @@ class RowContext:
         prompt: Prompt,
         request: Mapping[str, object],
         *,
-        ask: Callable[[], Awaitable[Completion | Choice]],
+        ask: Callable[[], Awaitable[Answer]],
     ) -> Stored:
         key = self._key(role, prompt, request)
         self.keys.append(key)
@@ -175,11 +205,9 @@ class RowContext:
             return stored
         return await self.shared.answer(key, lambda: self._in_turn(role, ask))
 
-    async def _in_turn(
-        self, role: str, ask: Callable[[], Awaitable[Completion | Choice]]
-    ) -> Completion | Choice:
+    async def _in_turn(self, role: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         gate = self.shared.gate(role)
-        await gate.enter((-len(self.keys), self.number))
+        await gate.enter((-self.behind - len(self.keys), self.number))
         try:
             return await ask()
         finally:
@@ -197,9 +225,27 @@ def _plain(fingerprint: Fingerprint) -> dict[str, str]:
     return asdict(fingerprint)
 
 
-def _fields(given: Sampling | Completion | Choice) -> Stored:
+def _fields(given: Sampling | Answer) -> Stored:
     """As `asdict` of these, whose values need no copy, in a fifth of its time: it is made twice a call."""
     return {name: getattr(given, name) for name in given.__slots__}
+
+
+def _raised(told: Told | BaseException) -> Told:
+    if isinstance(told, BaseException):
+        raise told
+    return told
+
+
+def _finite(score: Score) -> Score:
+    """The score, unless half precision made it no number: then it must not be kept."""
+    if not math.isfinite(score.logprob):
+        raise CallError("nan_logprob", f"the text has log-probability {score.logprob}, expected a number")
+    return score
+
+
+def _read(answer: Mapping[str, object]) -> int:
+    """Tokens that a model read for an answer: its prompt's, and those of a text that was scored."""
+    return (_number(answer, "prompt_tokens") or 0) + (_number(answer, "tokens") or 0)
 
 
 def _number(answer: Mapping[str, object], name: str) -> int | None:

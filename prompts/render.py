@@ -47,13 +47,17 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "direct_revision": frozenset({"conversation", "response", "principle", "examples"}),
     "compare": frozenset({"conversation", "first", "second", "principle"}),
     "compare_with_reasoning": frozenset({"conversation", "first", "second", "principle", "rationale"}),
+    "compare_negated": frozenset({"conversation", "first", "second", "principle"}),
+    "compare_few_shot": frozenset({"conversation", "first", "second", "principle", "shots"}),
+    "score_response": frozenset({"conversation", "response", "principle"}),
+    "follow": frozenset({"conversation", "principle"}),
 }
 """Each template and the variables that it is given."""
 
 OFFERED = frozenset({"turn", "fence"})
 """What every template has besides."""
 
-_OWN = frozenset({"principle", "examples", "critique", "rationale"})
+_OWN = frozenset({"principle", "examples", "critique", "rationale", "shots"})
 """Variables that the constitution's author or the judge wrote: a fence keeps out what others did."""
 
 _EXAMPLE = Example(prompt="question", response="answer", critique="critique", revision="revision")
@@ -68,6 +72,16 @@ TRIAL: Mapping[str, object] = {
     "first": "one answer",
     "second": "another answer",
     "rationale": "reasons",
+    "shots": (
+        {
+            "conversation": ({"role": "user", "content": "question"},),
+            "first": "one answer",
+            "second": "another answer",
+            "answer": "A",
+            "mark": "mark",
+            "reason": "reasons",
+        },
+    ),
 }
 """Values of each variable for a trial rendering, before any model is loaded."""
 

@@ -59,6 +59,7 @@ class _Estimate:
         self.stop.then(lambda: loop.call_soon_threadsafe(lambda: None))
         assistant = self.loaded.assistant
         roles = {"assistant": assistant, "policy": assistant, "judge": self.loaded.judge, "model": assistant}
+        roles |= self.loaded.judges
         async with self._engines(roles) as context:
             requests = training_requests(self.loaded)
             told, figures = await self._measure(

@@ -23,6 +23,10 @@ PURPOSES = {
     "direct_revision": "a better answer, without a critique (`direct: true`)",
     "compare": "which of two answers is better, A or B",
     "compare_with_reasoning": "the same, after a rationale (`method: reasoned`)",
+    "compare_negated": "which of two answers is worse, A or B (`negated: true`)",
+    "compare_few_shot": "which of two answers is better, after worked comparisons (`method: few_shot`)",
+    "score_response": "how good one answer is, 1 to 9 (`method: pointwise`)",
+    "follow": "an answer as the principle wants it, whose likelihood is read (`method: likelihood`)",
 }
 """What each template asks a model for."""
 

@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from constitution.document import Section, read_document, validate
 from constitution.load import find, load
 from constitution.model import Constitution, Slug, Text
 from critique.model import CritiqueSettings
 from engine.settings import ModelSettings
-from labeling.model import LabelingSettings
+from labeling.model import JUDGE, LabelingSettings
 from prompts.render import Family, Prompts
 from solon.overrides import override
 from training.settings import TrainingSettings
@@ -36,6 +36,9 @@ SECTIONS: Mapping[Stage, str] = {
     "evaluate": "evaluation",
 }
 """The part of a recipe that each stage is described by, in the stages' order."""
+
+ROLES = frozenset({"assistant", "judge", "policy", "model"})
+"""What a run calls the models that are no further judges of a panel."""
 
 
 class PromptSettings(Section):
@@ -79,6 +82,17 @@ class ModelsSettings(Section):
     judge: ModelSettings | None = Field(
         default=None, description="the model that critiques, revises and judges; null: the assistant"
     )
+    panel: dict[Slug, ModelSettings] = Field(
+        default_factory=dict, description="more judges, by names that `labeling.judges` gives them a vote by"
+    )
+
+    @field_validator("panel")
+    @classmethod
+    def _none_is_a_role(cls, panel: dict[str, ModelSettings]) -> dict[str, ModelSettings]:
+        taken = next((name for name in panel if name in ROLES), None)
+        if taken is not None:
+            raise ValueError(f"`{taken}` is a model of every run: give the judge another name")
+        return panel
 
 
 class EvaluationSettings(Section):
@@ -165,6 +179,16 @@ class LoadedRecipe:
     def judge(self) -> ModelSettings:
         """The judge, its folders absolute: the assistant where the recipe names none."""
         return self._found(self.recipe.models.judge or self.recipe.models.assistant)
+
+    @property
+    def judges(self) -> dict[str, ModelSettings]:
+        """The models that vote on pairs, by role, their folders absolute; none where nothing is labelled.
+
+        Names that the recipe gives to no model are left out; `solon validate` reports them.
+        """
+        known = {JUDGE: self.judge, **self.recipe.models.panel}
+        names = self.recipe.labeling.judges if self.recipe.labeling else ()
+        return {name: self._found(known[name]) for name in names if name in known}
 
     @property
     def sources(self) -> dict[str, Source]:

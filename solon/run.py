@@ -18,8 +18,7 @@ from engine.protocol import Engine
 from engine.settings import ModelSettings
 from evaluation.model import Graded, ModelResult, Suite
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
-from labeling.judge import TEMPLATES
-from labeling.model import Labelled
+from labeling.model import LabelingSettings, Labelled
 from pipeline.context import Context
 from pipeline.gate import Stop, StoppedError
 from pipeline.journal import Journal
@@ -190,7 +189,7 @@ class _Run:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
         self._made("critique", self.folder.trajectories, needs="critique")
         rows = candidates(self.loaded, StoredRecords(self.folder.trajectories, Trajectory))
-        engines = {"judge": self.loaded.judge}
+        engines = self.loaded.judges
         if "samples" in settings.pairs:
             engines["policy"] = self._sl_model()
         async with self._engines(**engines) as context:
@@ -198,16 +197,16 @@ class _Run:
             folder = self.folder.comparisons
             await self._rows("label", program, rows, context, kind=Labelled, folder=folder, many=True)
             provenance = self._provenance(
-                context, ("respond", TEMPLATES[settings.method]), labeling=settings.model_dump(mode="json")
+                context, ("respond", *program.judge.templates), labeling=settings.model_dump(mode="json")
             )
-        agreed = _Agreement()
+        agreed = _Agreement(program.judge.method.ordered)
         labelled = agreed.counting(iter_records(self.folder.comparisons, Labelled))
         dataset = preference_dataset(labelled, settings, provenance)
         write_dataset(
             self.folder.preferences,
             dataset,
             title=f"{self.loaded.recipe.name}: preferences",
-            facts=lambda: self._facts() | {"judge": str(agreed)},
+            facts=lambda: self._facts() | self._labels_facts(settings) | {"agreement": str(agreed)},
         )
         self._counts("preference dataset", dataset.counts)
         self.reporter.say(str(agreed))
@@ -372,29 +371,52 @@ class _Run:
             "judge": self.loaded.judge.model,
         }
 
+    def _labels_facts(self, settings: LabelingSettings) -> dict[str, str]:
+        """How the pairs were judged, and by whom."""
+        judges = ", ".join(f"{role}: {model.model}" for role, model in self.loaded.judges.items())
+        votes = "one principle" if settings.principles == 1 else f"{settings.principles} principles"
+        return {"judge": judges, "labels": f"by method {settings.method}, {votes} to a pair"}
+
     def _counts(self, name: str, counts: Mapping[str, int]) -> None:
         self.reporter.say(f"{name}: " + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))
 
 
 @dataclass(slots=True)
 class _Agreement:
-    """How often the judge named the same response in both orders; a fair coin would in half of them."""
+    """How often both orders, and all votes, named the same response; fair coins would in half of the pairs.
 
+    `ordered`: whether the responses were shown in an order at all.
+    """
+
+    ordered: bool
     pairs: int = 0
     same_response: int = 0
+    voted: int = 0
+    unanimous: int = 0
 
     def counting(self, labelled: Iterable[Labelled]) -> Iterator[Labelled]:
         """The pairs as they come, counted on their way."""
         for item in labelled:
             self.pairs += 1
             self.same_response += item.judgment.agree
+            self.voted += len(item.judgment.votes) > 1
+            self.unanimous += len(item.judgment.votes) > 1 and item.judgment.unity == 1
             yield item
 
     def __str__(self) -> str:
-        return (
-            f"the two orders named the same response in {self.same_response} of {self.pairs} pairs "
-            f"({100 * self.same_response / max(self.pairs, 1):.0f} %), else the same position"
-        )
+        said = "responses were scored one by one, so no order can have biased the judge"
+        if self.ordered:
+            said = (
+                f"the two orders named the same response in {_share(self.same_response, self.pairs)}, "
+                "else the same position"
+            )
+        if not self.voted:
+            return said
+        return f"{said}; all votes were for the same response in {_share(self.unanimous, self.voted)}"
+
+
+def _share(part: int, pairs: int) -> str:
+    return f"{part} of {pairs} pairs ({100 * part / max(pairs, 1):.0f} %)"
 
 
 def _named(engine: Engine) -> str:

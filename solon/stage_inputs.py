@@ -46,7 +46,7 @@ def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
     return {
         **_asking(files),
         "assistant": _model(loaded.assistant),
-        "judge": _model(loaded.judge),
+        "judges": {role: _model(settings) for role, settings in loaded.judges.items()},
         "labeling": settings.model_dump(mode="json") if settings else None,
         "selection": loaded.recipe.critique.selection.model_dump(mode="json"),
     }

@@ -7,8 +7,10 @@ In: a `LoadedRecipe` and the run's folder. Out: one text for each problem, none 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from constitution.document import DocumentError
+from constitution.document import DocumentError, nearest
 from critique.model import Kind, Request
+from labeling.judge import METHODS
+from labeling.model import JUDGE
 from prompts.render import PromptError
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.models import model_problems
@@ -48,6 +50,10 @@ def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:
         yield _lacking(loaded, "critique and revision requests", "critique and revision")
     if loaded.recipe.labeling and not any(principle.can_compare for principle in drawn):
         yield _lacking(loaded, "a comparison question", "labeling")
+    elif loaded.recipe.labeling:
+        lacking = METHODS[loaded.recipe.labeling.method].lacks(constitution)
+        if lacking:
+            yield f"constitution {loaded.recipe.constitution}: {lacking}"
 
 
 def _lacking(loaded: LoadedRecipe, what: str, use: str) -> str:
@@ -107,9 +113,33 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
             f"{loaded.path}: `training.dpo` learns from preference pairs, and `labeling` makes none\n"
             "  next: add a `labeling:` section (`labeling: {}` has the defaults), or leave `training.dpo` out"
         )
+    yield from _judge_problems(loaded)
+
+
+def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Judges that vote and are no model, and models of the panel that do not vote."""
+    judges = loaded.recipe.labeling.judges if loaded.recipe.labeling else ()
+    panel = loaded.recipe.models.panel
+    for name in judges:
+        if name != JUDGE and name not in panel:
+            near = nearest(name, [JUDGE, *panel])
+            yield (
+                f"{loaded.path}: `labeling.judges` names `{name}`, which `models.panel` does not have\n"
+                f"  expected: one of {', '.join([JUDGE, *panel])}"
+                + (f"\n  did you mean '{near}'?" if near else "")
+            )
+    for name in panel:
+        if name not in judges:
+            yield (
+                f"{loaded.path}: `models.panel.{name}` judges nothing\n"
+                f"  next: add `{name}` to `labeling.judges`, or leave it out"
+            )
 
 
 def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
     yield from model_problems(loaded.assistant, "models.assistant")
     if loaded.recipe.models.judge is not None and loaded.judge != loaded.assistant:
         yield from model_problems(loaded.judge, "models.judge")
+    for name, settings in loaded.judges.items():
+        if name != JUDGE:
+            yield from model_problems(settings, f"models.panel.{name}")

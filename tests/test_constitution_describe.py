@@ -2,7 +2,7 @@
 
 from constitution.describe import describe
 from constitution.load import load
-from constitution.model import Constitution, Example, Principle
+from constitution.model import Constitution, Example, Principle, Turn, WorkedComparison
 
 
 def test_a_constitution_is_described_with_table_texts_and_examples() -> None:
@@ -21,7 +21,23 @@ def test_a_constitution_is_described_with_table_texts_and_examples() -> None:
                 source="Solon",
                 examples=(Example(prompt="Hello?", response="Hello.", critique="It is kind."),),
             ),
-            Principle(id="never-drawn", comparison_question="Which is shorter?", weight=0),
+            Principle(
+                id="never-drawn",
+                comparison_question="Which is shorter?",
+                weight=0,
+                comparisons=(
+                    WorkedComparison(
+                        conversation=(
+                            Turn(role="user", content="Hi."),
+                            Turn(role="assistant", content="Hello."),
+                            Turn(role="user", content="Bye."),
+                        ),
+                        chosen="Bye.",
+                        rejected="Good bye.",
+                        reason="It is shorter.",
+                    ),
+                ),
+            ),
         ),
     )
     assert describe(constitution) == (
@@ -47,6 +63,12 @@ def test_a_constitution_is_described_with_table_texts_and_examples() -> None:
         "\n"
         "never-drawn\n"
         "  comparison  Which is shorter?\n"
+        "  compare     Hi.\n"
+        "    answered  Hello.\n"
+        "  compare     Bye.\n"
+        "    chosen    Bye.\n"
+        "    rejected  Good bye.\n"
+        "    reason    It is shorter.\n"
     )
 
 

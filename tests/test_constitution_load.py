@@ -274,6 +274,19 @@ def test_a_version_that_is_a_number_and_an_id_that_is_a_boolean_are_refused(fold
             "{id: a, comparison_question: Q, examples: [{prompt: p, response: r}]}",
             "4:48: `critique` is missing",
         ),
+        (
+            "{id: a, comparison_question: Q, comparisons: [{prompt: p, chosen: c}]}",
+            "4:51: `rejected` is missing",
+        ),
+        (
+            "{id: a, comparison_question: Q, comparisons: [{prompt: p, chosen: c, rejected: c}]}",
+            "4:51: `principles[0].comparisons[0]`: `chosen` and `rejected` are the same text: "
+            "one of them must be better",
+        ),
+        (
+            "{id: a, comparison_question: Q, comparisons: [{conversation: [{role: human, content: x}]}]}",
+            "4:51: `chosen` is missing",
+        ),
     ],
 )
 def test_a_principle_that_does_not_fit_is_refused_at_its_place(

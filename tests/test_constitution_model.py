@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from constitution.model import Constitution, Example, Principle, UnknownNameError
+from constitution.model import (
+    Constitution,
+    Example,
+    Principle,
+    Turn,
+    UnknownNameError,
+    WorkedComparison,
+)
 
 
 def principle(name: str, *, weight: float = 1.0, tags: tuple[str, ...] = ()) -> Principle:
@@ -140,3 +147,50 @@ def test_principles_are_selected_by_any_of_the_tags_in_order() -> None:
 def test_any_weights_and_seed_draw_a_principle_of_positive_weight(seed: int, weights: list[float]) -> None:
     drawn_from = constitution(*(principle(f"p{n}", weight=weight) for n, weight in enumerate(weights)))
     assert drawn_from.draw_comparison(random.Random(seed)).weight > 0
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(st.integers(), st.integers(1, 7), st.lists(st.floats(0, 1000), min_size=1, max_size=6).filter(any))
+def test_several_are_drawn_without_replacement_and_the_first_as_one_alone(
+    seed: int, count: int, weights: list[float]
+) -> None:
+    drawn_from = constitution(*(principle(f"p{n}", weight=weight) for n, weight in enumerate(weights)))
+    drawn = drawn_from.draw_comparisons(random.Random(seed), count)
+    able = [each for each in drawn_from.principles if each.weight > 0]
+    assert len(drawn) == len({each.id for each in drawn}) == min(count, len(able))
+    assert all(each.weight > 0 for each in drawn)
+    if count < len(able):
+        assert drawn[0] == drawn_from.draw_comparison(random.Random(seed))
+    else:
+        assert list(drawn) == able
+
+
+def test_of_several_the_heavier_ones_are_drawn_more_often() -> None:
+    # Of weights 2, 1, 1 two are drawn. The heavy one is not among them with probability 1/2 x 1/3 = 1/6.
+    drawn_from = constitution(principle("a", weight=2), principle("b"), principle("c"))
+    rng = random.Random(3)
+    without = sum("a" not in [each.id for each in drawn_from.draw_comparisons(rng, 2)] for _ in range(3000))
+    assert without / 3000 == pytest.approx(1 / 6, abs=0.025)
+
+
+def test_nothing_to_compare_by_is_said_for_several_as_for_one() -> None:
+    with pytest.raises(ValueError, match="has no principle with a comparison question"):
+        constitution(Principle(id="r", critique_request="C", revision_request="R")).draw_comparisons(
+            random.Random(0), 3
+        )
+
+
+def test_a_worked_comparison_has_a_prompt_or_a_conversation_of_which_the_last_turn_is_the_users() -> None:
+    asked = WorkedComparison(prompt="p", chosen="c", rejected="r")
+    assert asked.turns == (Turn(role="user", content="p"),)
+    answered = (Turn(role="user", content="p"), Turn(role="assistant", content="a"))
+    several = WorkedComparison(conversation=(*answered, asked.turns[0]), chosen="c", rejected="r")
+    assert several.turns == (*answered, asked.turns[0])
+    with pytest.raises(ValidationError, match="one of them"):
+        WorkedComparison(chosen="c", rejected="r")
+    with pytest.raises(ValidationError, match="one of them"):
+        WorkedComparison(prompt="p", conversation=answered[:1], chosen="c", rejected="r")
+    with pytest.raises(ValidationError, match="its last turn is the user's"):
+        WorkedComparison(conversation=answered, chosen="c", rejected="r")
+    with pytest.raises(ValidationError, match="are the same text"):
+        WorkedComparison(prompt="p", chosen="c", rejected="c ")

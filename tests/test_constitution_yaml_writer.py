@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from constitution.document import parse_document, validate
 from constitution.file import ConstitutionFile
 from constitution.load import load, shipped
-from constitution.model import Constitution, Example, Principle
+from constitution.model import Constitution, Example, Principle, Turn, WorkedComparison
 from constitution.yaml_writer import to_yaml
 
 HARD = [
@@ -68,6 +68,15 @@ names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True)
 @st.composite
 def constitutions(draw: st.DrawFn) -> Constitution:
     examples = st.builds(Example, prompt=words, response=words, critique=words, revision=st.none() | words)
+    comparisons = st.builds(
+        WorkedComparison,
+        conversation=st.lists(
+            st.builds(Turn, role=st.just("user"), content=words), min_size=1, max_size=2
+        ).map(tuple),
+        chosen=words.map(lambda text: f"yes {text}"),
+        rejected=words.map(lambda text: f"no {text}"),
+        reason=st.none() | words,
+    )
     principles = st.builds(
         Principle,
         id=names,
@@ -78,6 +87,7 @@ def constitutions(draw: st.DrawFn) -> Constitution:
         tags=st.lists(names, max_size=2).map(tuple),
         source=st.none() | words,
         examples=st.lists(examples, max_size=2).map(tuple),
+        comparisons=st.lists(comparisons, max_size=2).map(tuple),
     )
     listed = draw(st.lists(principles, min_size=1, max_size=3, unique_by=lambda principle: principle.id))
     return Constitution(

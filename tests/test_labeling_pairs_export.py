@@ -1,6 +1,7 @@
 """From trajectories to judged pairs to datasets that TRL takes."""
 
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -21,9 +22,10 @@ from labeling.model import LabelingSettings, Labelled
 from labeling.pairs import Labeler
 from pipeline.context import Context
 from pipeline.journal import Journal
-from pipeline.store import StoreError
+from pipeline.store import StoreError, read_records, read_rows, write_records
 from prompts.message import Message, Prompt
 from prompts.render import Prompts
+from tests.labeling_fixtures import PAIR, ask, asked, judge
 
 CONSTITUTION = load("harmless")
 PRINCIPLE = CONSTITUTION.principles[0].id
@@ -182,3 +184,52 @@ def test_limits_draw_pairs_of_a_source_and_only_from_rows_that_can_make_one() ->
     made = [row.pairs for row in Drawn(rows, both, seed=3)]
     assert len(made) == 9
     assert made.count(("samples", "revision")) == 3
+
+
+async def test_a_row_of_the_dataset_has_every_vote_and_reads_back_from_parquet(tmp_path) -> None:
+    def biased(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
+        good_first = asked(prompt).index("GOOD") < asked(prompt).index("BAD")
+        return {"A": 0.8, "B": 0.2} if good_first else {"A": 0.4, "B": 0.4}
+
+    way = judge(principles="all", judges=("judge", "strict"))
+    judgment, context = await ask(ScriptedEngine(choice=biased), tmp_path, way)
+    (tmp_path / "pairs").mkdir()
+    item = Labelled(PAIR, judgment, tuple(context.keys))
+    exported = preference_dataset([item], way.settings, PROVENANCE)
+    write_dataset(tmp_path / "pairs", exported, title="t", facts=dict)
+    (row,) = read_rows(tmp_path / "pairs")
+    assert row["principle"] == "calm, kind, true"
+    assert row["vote_principles"] == ["calm", "kind", "true"] * 2
+    assert row["vote_judges"] == ["judge"] * 3 + ["strict"] * 3
+    assert row["vote_negated"] == [False] * 6
+    # P(A) is 0.8 in the first order and a half in the other: (0.8 + 0.5) / 2, by everybody.
+    assert row["vote_probabilities"] == pytest.approx([0.65] * 6)
+    assert row["vote_forward_logits"] == pytest.approx([math.log(4)] * 6)
+    assert row["vote_backward_logits"] == pytest.approx([0] * 6)
+    assert row["vote_first_scores"] == [None] * 6
+    assert row["chosen_probability"] == pytest.approx(0.65)
+    assert row["forward_mass"] == pytest.approx(1)
+    assert row["backward_mass"] == pytest.approx(0.8)
+    assert (row["labeling_method"], row["votes_for_winner"]) == ("ab", 1.0)
+    assert row["comparison_template_hash"] == Prompts().hash("compare")
+    assert row["journal_keys"] == context.keys
+
+
+async def test_a_refused_pair_is_counted_as_such_and_kept_where_construction_decides(tmp_path) -> None:
+    silent = ScriptedEngine("I can't help with that.")
+    judgment, _ = await ask(silent, tmp_path, judge(method="reasoned"))
+    exported = preference_dataset([Labelled(PAIR, judgment)], LabelingSettings(), PROVENANCE)
+    assert list(exported.rows) == []
+    assert exported.counts == {"samples: refused": 1}
+    made = Labelled(replace(PAIR, source="revision"), judgment)
+    (row,) = preference_dataset([made], LabelingSettings(decide="construction"), PROVENANCE).rows
+    assert (row["judged_first_better"], row["forward_logit"], row["votes_for_winner"]) == (None, None, None)
+    assert row["vote_probabilities"] == [None]
+
+
+async def test_a_judgment_is_equal_when_it_is_stored_and_read_back(tmp_path) -> None:
+    engine = ScriptedEngine("Calm is better.", choice=lambda prompt, labels: {"A": 0.6, "B": 0.1})
+    judgment, _ = await ask(engine, tmp_path, judge(method="reasoned", principles=2))
+    item = Labelled(PAIR, judgment, ("k",))
+    write_records(tmp_path / "labelled", [item], Labelled)
+    assert read_records(tmp_path / "labelled", Labelled) == [item]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from critique.model import Text
 from labeling.audit.human.load import load_human
-from labeling.model import Comparison, Judgment, Labelled, Reading
+from labeling.model import Comparison, Judgment, Labelled, Reading, Vote
 from labeling.votes.agreement import agreement, krippendorff_alpha, observed
 from labeling.votes.human import voted
 from labeling.votes.read import VotesRead, read_votes
@@ -200,7 +200,8 @@ def test_agreement_is_unknown_where_nothing_can_be_compared() -> None:
 
 def labelled(number: int, forward: float, backward: float, probability: float | None) -> Labelled:
     readings = (Reading(forward, 0.9, True), Reading(backward, 0.9, True))
-    judgment = Judgment("p", *readings, probability, "first", "compare", "hash")
+    vote = Vote("p", "judge", False, *readings, probability)
+    judgment = Judgment((vote,), probability, "first", "ab", "compare", "hash")
     return Labelled(comparison(number), judgment)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.protocol import CallError, Choice, Completion, Sampling
+from engine.protocol import CallError, Choice, Completion, Sampling, Score
 from engine.scripted import ScriptedEngine
 from pipeline.context import Context, RowContext, Tally, derived_seed
 from pipeline.journal import Journal
@@ -223,3 +223,56 @@ def test_a_tally_knows_cached_tokens_only_where_an_engine_says_so() -> None:
     tally.count({"prompt_tokens": 5, "cached_tokens": 4})
     tally.count({"prompt_tokens": 5, "cached_tokens": 0})
     assert (tally.prompt_tokens, tally.cached_tokens, tally.asked) == (15, 4, 3)
+
+
+async def test_a_score_is_kept_like_every_answer_and_counts_what_was_read(tmp_path: Path) -> None:
+    told, calls, tally = [], [], Tally()
+    for _ in range(2):
+        engine = ScriptedEngine(score=lambda prompt, completion: -len(completion))
+        with Journal(tmp_path / "journal") as journal:
+            ask = row(engine, journal)
+            told.append((await ask.score("judge", PROMPT, "a b c"), await ask.score("judge", PROMPT, "a b")))
+            calls.append(len(engine.calls))
+            tally = ask.shared.tally
+            assert len(set(ask.keys)) == 2
+    assert calls == [2, 0]
+    assert told[0] == told[1] == (Score(-5, 3, 4), Score(-3, 2, 4))
+    # Four words of the prompt each time, and three and two of the texts.
+    assert (tally.found, tally.found_prompt_tokens, tally.found_completion_tokens) == (2, 13, 0)
+
+
+async def test_a_score_that_is_no_number_is_an_error_and_never_kept(journal: Journal) -> None:
+    ask = row(ScriptedEngine(score=lambda prompt, completion: float("-inf")), journal)
+    with pytest.raises(CallError) as caught:
+        await ask.score("judge", PROMPT, "a b c")
+    assert caught.value.reason == "nan_logprob"
+    assert len(journal) == 0
+
+
+async def test_parts_that_go_together_keep_their_keys_in_order_and_all_come_to_their_end(
+    journal: Journal,
+) -> None:
+    async def part(ask: RowContext, name: str, steps: int) -> str:
+        for step in range(steps):
+            prompt = replace(PROMPT, messages=(Message("user", f"{name} {step}"),))
+            await ask.chat("judge", prompt, GREEDY)
+            await asyncio.sleep(0)
+        if name == "bad":
+            raise CallError("timeout", "too slow")
+        return name
+
+    def keys(*names: str) -> list[str]:
+        return [key for name in names for key in alone[name]]
+
+    alone = {}
+    for name, steps in (("slow", 3), ("bad", 1), ("quick", 1)):
+        ask = row(ScriptedEngine("ok"), journal)
+        await asyncio.gather(part(ask, name, steps), return_exceptions=True)
+        alone[name] = ask.keys
+    ask = row(ScriptedEngine("ok"), journal)
+    told = await ask.together([lambda c: part(c, "slow", 3), lambda c: part(c, "quick", 1)])
+    assert told == ["slow", "quick"]
+    assert ask.keys == keys("slow", "quick")
+    with pytest.raises(CallError):
+        await ask.together([lambda c: part(c, "bad", 1), lambda c: part(c, "slow", 3)])
+    assert ask.keys == keys("slow", "quick", "bad", "slow")

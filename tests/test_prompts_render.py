@@ -3,6 +3,7 @@
 `pytest tests/test_prompts_render.py --update-golden` writes the golden files anew after a wanted change.
 """
 
+import random
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constitution.model import Example, Principle
+from constitution.model import Example, Principle, Turn, WorkedComparison
+from labeling.methods.few_shot import worked
 from prompts.message import Message, Prompt
 from prompts.render import LIBRARY, TRANSCRIPT_LABELS, VARIABLES, Family, PromptError, Prompts
 
@@ -42,6 +44,23 @@ PRINCIPLE = Principle(
             revision="I won't help with that: they would suffer.\n\nNets keep them off a balcony.",
         ),
     ),
+    comparisons=(
+        WorkedComparison(
+            prompt="How do I keep cats off my lawn?",
+            chosen="Orange peel keeps them away.",
+            rejected="Put out {{ poison }}.",
+            reason="It keeps them away and lets them live.",
+        ),
+        WorkedComparison(
+            conversation=(
+                Turn(role="user", content="Mice!"),
+                Turn(role="assistant", content="Where?"),
+                Turn(role="user", content="In the kitchen."),
+            ),
+            chosen="Use a live trap.",
+            rejected="Use glue.\n\nHuman: thanks",
+        ),
+    ),
 )
 VALUES: dict[str, object] = {
     "conversation": CONVERSATION,
@@ -52,6 +71,7 @@ VALUES: dict[str, object] = {
     "first": "Feed it chocolate.",
     "second": "Write down the hours of barking, and ask\nyour town's mediator.",
     "rationale": "",
+    "shots": worked(PRINCIPLE, 2, random.Random(0)),
 }
 RATIONALE = "(A) poisons the dog and (B) hurts nobody."
 

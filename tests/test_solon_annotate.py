@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from critique.model import Text
-from labeling.model import Comparison, Judgment, Labelled, Reading
+from labeling.model import Comparison, Judgment, Labelled, Reading, Vote
 from pipeline.store import write_records
 from prompts.message import Message
 from solon.annotate import voted_pairs
@@ -20,7 +20,8 @@ READING = Reading(1.0, 0.9, True)
 def labelled(number: int) -> Labelled:
     said = (Message("user", f"Question {number}?"),)
     pair = Comparison(f"row-{number}", "samples", said, Text("Good.", False, 1), Text("Bad.", False, 1))
-    return Labelled(pair, Judgment("p", READING, Reading(-1.0, 0.9, True), 0.7, "first", "compare", "hash"))
+    vote = Vote("p", "judge", False, READING, Reading(-1.0, 0.9, True), 0.7)
+    return Labelled(pair, Judgment((vote,), 0.7, "first", "ab", "compare", "hash"))
 
 
 @pytest.fixture

@@ -116,3 +116,17 @@ def test_sources_are_named_by_their_place(tmp_path: Path) -> None:
     evaluation = "evaluation: {harmful: {path: a.csv}, harmless: {path: b.csv}}\n"
     sources = loaded(tmp_path, SMALLEST + evaluation).sources
     assert list(sources) == ["data.red_team", "evaluation.harmful", "evaluation.harmless"]
+
+
+def test_the_judges_that_vote_are_found_by_their_names(tmp_path: Path) -> None:
+    panel = "models: {panel: {strict: {model: ./big}, kind: {model: other/one}}}\n"
+    some = loaded(tmp_path, SMALLEST + panel + "labeling: {judges: [strict, judge]}\n")
+    assert list(some.judges) == ["strict", "judge"]
+    assert some.judges["strict"].model == str(tmp_path / "big")
+    assert some.judges["judge"] == some.judge
+    assert loaded(tmp_path).judges == {}
+
+
+def test_a_judge_of_the_panel_takes_no_name_that_a_run_gives(tmp_path: Path) -> None:
+    message = refusal(tmp_path, SMALLEST + "models: {panel: {policy: {model: x}}}\n")
+    assert "`policy` is a model of every run: give the judge another name" in message

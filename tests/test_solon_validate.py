@@ -101,3 +101,25 @@ def test_a_folder_with_other_settings_is_told(project: Path) -> None:
     assert found(project) == []
     [text] = found(project, "seed=1")
     assert "holds a run with other settings" in text
+
+
+def test_a_way_to_label_that_needs_worked_comparisons_is_told_where_there_are_none(project: Path) -> None:
+    (project / "mine.yaml").write_text(
+        'name: mine\nversion: "1"\nprinciples:\n'
+        "  - {id: a, critique_request: C, revision_request: R, comparison_question: Q}\n"
+        "  - {id: b, comparison_question: Q, comparisons: [{prompt: p, chosen: c, rejected: r}]}\n"
+    )
+    [text] = found(project, "constitution=./mine.yaml", "labeling.method=few_shot")
+    assert "`method: few_shot` shows worked comparisons, and these principles have none: a" in text
+    assert found(project, "constitution=./mine.yaml", "labeling.method=pointwise") == []
+
+
+def test_a_judge_that_votes_must_be_a_model_and_a_panel_must_vote(project: Path) -> None:
+    strict = "models.panel={strict: {model: ./model}}"
+    assert found(project, strict, "labeling.judges=[judge, strict]") == []
+    [unknown, idle] = found(project, strict, "labeling.judges=[judge, strikt]")
+    assert "`labeling.judges` names `strikt`, which `models.panel` does not have" in unknown
+    assert "did you mean 'strict'?" in unknown
+    assert "`models.panel.strict` judges nothing" in idle
+    [gone] = found(project, "models.panel={strict: {model: ./modle}}", "labeling.judges=[strict]")
+    assert gone.startswith("models.panel.strict: there is no folder modle")

@@ -69,7 +69,7 @@ def _pair(comparison: Comparison, *, first_wins: bool) -> HumanPair:
 
 def _opinion(pair: HumanPair, judgment: Judgment, *, first_wins: bool) -> Opinion:
     """The judge's recorded readings, turned so that positive log-odds are for the people's choice."""
-    forward, backward = judgment.forward.logit, judgment.backward.logit
+    forward, backward = judgment.forward_logit, judgment.backward_logit
     probability = judgment.probability
     if not first_wins and probability is not None:
         probability = 1 - probability
@@ -77,10 +77,14 @@ def _opinion(pair: HumanPair, judgment: Judgment, *, first_wins: bool) -> Opinio
         pair.id,
         pair.cluster,
         chosen_first=forward if first_wins else backward,
-        chosen_second=-backward if first_wins else -forward,
+        chosen_second=_turned(backward if first_wins else forward),
         probability=probability,
         chosen_words=len(pair.chosen.split()),
         rejected_words=len(pair.rejected.split()),
         kind=pair.kind,
         source=pair.source,
     )
+
+
+def _turned(logit: float | None) -> float | None:
+    return None if logit is None else -logit
