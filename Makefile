@@ -14,7 +14,7 @@ help:
 	@echo "make check             ruff and pyright"
 	@echo "make soak              faults, hundreds of kills, full disks, a million rows: about an hour"
 	@echo "make bench-quickstart  the quickstart over three seeds, and whether its bars hold"
-	@echo "make bench-engines     the transformers engine against plain generate, in tokens a second"
+	@echo "make bench-engines     the transformers engine: tokens a second, and tokens that a label reads"
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
 	@echo "make bench-audit       whether an audit's intervals cover the truth of 1,000 simulated judges"
 	@echo "make clean             remove .venv and caches; runs/ stays"
@@ -27,6 +27,7 @@ bench-quickstart: $(VENV)/.ready
 
 bench-engines: $(VENV)/.ready
 	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/labels.py
 
 bench-overhead: $(VENV)/.ready
 	$(BIN)/python benchmarks/overhead.py $(if $(RIVALS),--rivals)

@@ -13,81 +13,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache
 
+from engine.cache import block_cache
+from engine.prefill import Prompts, forward, left_padded
 from engine.protocol import Sampling
-
-BLOCK = 64
-"""Tokens by which the cache grows: one copy per block instead of one per token."""
-
-PREFILL_TOKENS = 2048
-"""Prompt tokens that go through the model at once on a CPU."""
 
 NUCLEUS = 512
 """How many of the likeliest tokens are sorted for `top_p` before the whole vocabulary is."""
 
 
-class BlockLayer(DynamicLayer):
-    """A cache layer in buffers with room to spare; `keys` and `values` are views of what is filled.
-
-    While `rows` is set, an update reads and writes only those rows of the batch: a prompt batch goes through
-    the model in parts and ends up in one cache.
-    """
-
-    def __init__(self, batch: int) -> None:
-        super().__init__()
-        self.batch = batch
-        self.rows: slice | None = None
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        super().lazy_initialization(key_states, value_states)
-        self.key_buffer, self.value_buffer = (
-            states.new_empty(self.batch, states.shape[1], 0, states.shape[3])
-            for states in (key_states, value_states)
-        )
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
-    ) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        start = 0 if self.rows else self.get_seq_length()
-        end = start + key_states.shape[-2]
-        if end > self.key_buffer.shape[-2]:
-            self.key_buffer = _grown(self.key_buffer, filled=start, needed=end)
-            self.value_buffer = _grown(self.value_buffer, filled=start, needed=end)
-        rows = self.rows or slice(None)
-        self.key_buffer[rows, :, start:end] = key_states
-        self.value_buffer[rows, :, start:end] = value_states
-        self.keys, self.values = self.key_buffer[:, :, :end], self.value_buffer[:, :, :end]
-        return (key_states, value_states) if self.rows else (self.keys, self.values)
-
-    def get_seq_length(self) -> int:
-        return 0 if self.rows else super().get_seq_length()
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        length = self.get_seq_length()
-        self.key_buffer, self.value_buffer = self.key_buffer[indices], self.value_buffer[indices]
-        self.keys, self.values = self.key_buffer[:, :, :length], self.value_buffer[:, :, :length]
-
-
-def _grown(buffer: Tensor, *, filled: int, needed: int) -> Tensor:
-    capacity = (needed // BLOCK + 1) * BLOCK
-    grown = buffer.new_empty(*buffer.shape[:2], capacity, buffer.shape[3])
-    grown[:, :, :filled] = buffer[:, :, :filled]
-    return grown
-
-
-def block_cache(model: PreTrainedModel, batch: int) -> DynamicCache:
-    """The model's own kind of cache, with its plain growing layers replaced by `BlockLayer`s."""
-    cache = DynamicCache(config=model.config)
-    cache.layers = [BlockLayer(batch) if type(layer) is DynamicLayer else layer for layer in cache.layers]
-    return cache
-
-
 @dataclass(slots=True)
 class Row:
-    """One answer on its way: `done` when it needs no more tokens, `ended` if it stopped by itself."""
+    """One answer on its way: `done` when it needs no more tokens, `ended` if it stopped by itself.
+
+    `cached` are the prompt's tokens that another row of the batch computed for it.
+    """
 
     prompt_ids: Sequence[int]
     sampling: Sampling
@@ -95,6 +36,7 @@ class Row:
     ids: list[int] = field(default_factory=list)
     ended: bool = False
     done: bool = False
+    cached: int = 0
     rng: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,10 +57,13 @@ class Row:
 def generate(model: PreTrainedModel, rows: Sequence[Row], *, end_ids: frozenset[int]) -> None:
     """Sample every row of the batch to its end, in place."""
     live = list(rows)
-    ids, mask = _left_padded([row.prompt_ids for row in live], model)
+    cache = block_cache(model)
+    asked = Prompts(model, [row.prompt_ids for row in live], [1] * len(live))
+    logits = _first_logits(asked, cache)
+    for row, cached in zip(live, asked.cached, strict=True):
+        row.cached = cached
+    _, mask = left_padded(asked.sequences, model)
     position = mask.sum(dim=1, keepdim=True) - 1
-    cache = block_cache(model, len(live))
-    logits = _prefill(model, ids, mask=mask, cache=cache)
     while True:
         tokens = sample(logits, live)
         for row, token in zip(live, tokens, strict=True):
@@ -135,43 +80,59 @@ def generate(model: PreTrainedModel, rows: Sequence[Row], *, end_ids: frozenset[
         ids = torch.tensor(tokens, device=mask.device).unsqueeze(1)
         mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=1)
         position = position + 1
-        logits = _forward(model, ids, mask=mask, cache=cache, position=position)
+        logits = forward(model, ids, mask=mask, cache=cache, position=position)[:, -1]
 
 
-def _prefill(model: PreTrainedModel, ids: Tensor, *, mask: Tensor, cache: DynamicCache) -> Tensor:
-    """Logits after each prompt. On a CPU a few rows at a time: larger temporaries cost page faults."""
-    blocks = [layer for layer in cache.layers if isinstance(layer, BlockLayer)]
-    part = max(1, PREFILL_TOKENS // ids.shape[1])
-    if ids.device.type != "cpu" or len(blocks) < len(cache.layers) or len(ids) <= part:
-        return _forward(model, ids, mask=mask, cache=cache)
-    logits = []
-    for start in range(0, len(ids), part):
-        rows = slice(start, start + part)
-        for layer in blocks:
-            layer.rows = rows
-        logits.append(_forward(model, ids[rows], mask=mask[rows], cache=cache))
-    for layer in blocks:
-        layer.rows = None
-    return torch.cat(logits)
+@dataclass(frozen=True, slots=True)
+class NextTokens:
+    """Log-probabilities of the token after each prompt, float32, (prompts, vocabulary)."""
+
+    logprobs: Tensor
+    cached: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Log-probability of each token of a completion after its prompt."""
+
+    logprobs: list[float]
+    cached: int
 
 
 @torch.inference_mode()
-def next_token_logprobs(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Tensor:
-    """Log-probabilities of the token after each prompt, float32 of shape (prompts, vocabulary)."""
-    ids, mask = _left_padded(prompts, model)
-    return _forward(model, ids, mask=mask, cache=None).log_softmax(dim=-1)
+def next_token_logprobs(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> NextTokens:
+    """How likely each token of the vocabulary is after each prompt."""
+    asked = Prompts(model, prompts, [1] * len(prompts))
+    return NextTokens(_first_logits(asked).log_softmax(dim=-1), asked.cached)
 
 
 @torch.inference_mode()
 def completion_logprobs(
     model: PreTrainedModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
-) -> list[list[float]]:
-    """Log-probability of each completion token after its prompt, for (prompt ids, completion ids) pairs."""
-    ids, mask = _left_padded([[*prompt, *completion] for prompt, completion in pairs], model)
-    longest = max(len(completion) for _, completion in pairs)
-    logits = _forward(model, ids, mask=mask, cache=None, keep=longest + 1)
-    logprobs = logits[:, :-1].log_softmax(dim=-1).gather(2, ids[:, -longest:].unsqueeze(2)).squeeze(2)
-    return [row[longest - len(pair[1]) :].tolist() for row, pair in zip(logprobs, pairs, strict=True)]
+) -> list[Scored]:
+    """How likely each completion is, token by token, for (prompt ids, completion ids) pairs, none empty."""
+    # What follows a completion's last token is not asked, so that the token is not read.
+    asked = Prompts(
+        model,
+        [[*prompt, *completion[:-1]] for prompt, completion in pairs],
+        [len(completion) for _, completion in pairs],
+    )
+    scored: dict[int, Scored] = {}
+    for part in asked.read():
+        for i, logits in zip(part.members, part.logits, strict=True):
+            completion = torch.tensor(pairs[i][1], device=logits.device)
+            logprobs = logits[-len(completion) :].log_softmax(dim=-1)
+            told = logprobs.gather(1, completion.unsqueeze(1)).squeeze(1).tolist()
+            scored[i] = Scored(told, asked.cached[i])
+    return [scored[i] for i in range(len(pairs))]
+
+
+def _first_logits(asked: Prompts, cache: DynamicCache | None = None) -> Tensor:
+    """Logits after each prompt, (prompts, vocabulary), in their order."""
+    parts = list(asked.read(cache))
+    order = torch.tensor([i for part in parts for i in part.members]).argsort()
+    logits = torch.cat([part.logits[:, -1] for part in parts])
+    return logits[order.to(logits.device)]
 
 
 def sample(logits: Tensor, rows: Sequence[Row]) -> list[int]:
@@ -228,39 +189,3 @@ def _in_order(values: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
 def _nucleus(values: Tensor, limits: Tensor) -> Tensor:
     """Falling probabilities up to the one at which the limit is reached, then zeros."""
     return torch.where(values.cumsum(dim=-1) - values < limits, values, 0)
-
-
-def _forward(
-    model: PreTrainedModel,
-    ids: Tensor,
-    *,
-    mask: Tensor,
-    cache: DynamicCache | None,
-    position: Tensor | None = None,
-    keep: int = 1,
-) -> Tensor:
-    if position is None:
-        position = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    output = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=position,
-        past_key_values=cache,
-        use_cache=cache is not None,
-        # Positions, not a number: of a number transformers takes a view, and torch multiplies that by copying
-        # the vocabulary's weights for every row (seconds a batch) unless those weights require gradients.
-        logits_to_keep=torch.arange(ids.shape[1] - keep, ids.shape[1], device=ids.device),
-    )
-    logits = output.logits.float()
-    return logits[:, -1] if keep == 1 else logits
-
-
-def _left_padded(sequences: Sequence[Sequence[int]], model: PreTrainedModel) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, both (rows, longest); the padding's id never matters."""
-    longest = max(len(sequence) for sequence in sequences)
-    ids = torch.zeros(len(sequences), longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for i, sequence in enumerate(sequences):
-        ids[i, longest - len(sequence) :] = torch.tensor(sequence)
-        mask[i, longest - len(sequence) :] = 1
-    return ids.to(model.device), mask.to(model.device)

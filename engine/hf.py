@@ -1,12 +1,14 @@
 """A `transformers` model in this process, behind the `Engine` protocol.
 
-Requests come from many tasks, one at a time. They wait a moment, are sorted by length, and go through the
-model as batches of one kind (`engine.decode`), in a thread of their own so that the event loop stays free.
+Requests come from many tasks, one at a time. They wait a moment, are sorted by their beginnings and lengths,
+and go through the model as batches of one kind (`engine.decode`), in a thread of their own so that the event
+loop stays free.
 """
 
 import asyncio
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from engine.embedded import NAME as EMBEDDED
 from engine.embedded import embedded_model
 from engine.labels import choice_from_logprobs, label_token_ids
 from engine.model_folder import content_digest
+from engine.prefix import families
 from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
 from engine.settings import ModelSettings
 from engine.tokens import encode_prompt, render
@@ -35,7 +38,7 @@ STOP_WINDOW = 24
 """Tokens at an answer's end in which a stop string is looked for."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Request:
     """One waiting call. `room` is what it may take in a batch, in tokens."""
 
@@ -44,6 +47,15 @@ class Request:
     room: int
     work: Any
     answer: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one choice read: its labels' log-probabilities, the likeliest token, and what was not computed."""
+
+    logprobs: list[float]
+    likeliest: int
+    cached: int
 
 
 class TransformersEngine:
@@ -78,16 +90,18 @@ class TransformersEngine:
         row = decode.Row(ids, sampling, ends_with_stop=self._stops(stop) if stop else None)
         await self._ask("chat", ids, room=sampling.max_tokens, work=row)
         text = _cut(cast("str", self.tokenizer.decode(row.ids, skip_special_tokens=True)), stop)
-        return Completion(text, "stop" if row.ended else "length", len(ids), len(row.ids))
+        finish = "stop" if row.ended else "length"
+        return Completion(text, finish, len(ids), len(row.ids), cached_tokens=row.cached)
 
     async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
         asked = render(self.tokenizer, prompt)
         tokens = label_token_ids(self._encode_text, asked.text[-200:], labels)
-        logprobs, likeliest = await self._ask("choose", asked.ids, room=0, work=list(tokens.values()))
+        told: Told = await self._ask("choose", asked.ids, room=0, work=list(tokens.values()))
         return choice_from_logprobs(
-            dict(zip(tokens, logprobs, strict=True)),
-            argmax_is_label=likeliest in tokens.values(),
+            dict(zip(tokens, told.logprobs, strict=True)),
+            argmax_is_label=told.likeliest in tokens.values(),
             prompt_tokens=len(asked.ids),
+            cached_tokens=told.cached,
         )
 
     async def score(self, prompt: Prompt, completion: str) -> Score:
@@ -98,8 +112,10 @@ class TransformersEngine:
         ).input_ids
         if not completion_ids:
             return Score(0.0, 0)
-        logprobs = await self._ask("score", ids, room=len(completion_ids), work=(ids, completion_ids))
-        return Score(sum(logprobs), len(logprobs), len(ids))
+        told: decode.Scored = await self._ask(
+            "score", ids, room=len(completion_ids), work=(ids, completion_ids)
+        )
+        return Score(math.fsum(told.logprobs), len(told.logprobs), len(ids), cached_tokens=told.cached)
 
     async def close(self) -> None:
         if self._worker is not None:
@@ -144,16 +160,13 @@ class TransformersEngine:
                 _settle(request.answer, answer)
 
     def _next_batch(self) -> list[Request]:
-        """Requests of the first one's kind and nearest to it in length, as many as fit."""
+        """Requests of the first one's kind, its family first, then the nearest in length, as many as fit."""
         self._waiting = [request for request in self._waiting if not request.answer.done()]  # cancelled ones
         if not self._waiting:
             return []
-        first = self._waiting[0]
-        alike = [request for request in self._waiting if request.kind == first.kind]
-        alike.sort(key=lambda request: (abs(len(request.ids) - len(first.ids)), request is not first))
         batch: list[Request] = []
         longest = 0
-        for request in alike[: self.settings.max_batch_size]:
+        for request in _in_order(self._waiting)[: self.settings.max_batch_size]:
             longest = max(longest, request.room)
             if batch and longest * (len(batch) + 1) > self.settings.max_batch_tokens:
                 break
@@ -167,10 +180,26 @@ class TransformersEngine:
             decode.generate(self.model, [request.work for request in batch], end_ids=self.end_ids)
             return [None] * len(batch)
         if batch[0].kind == "choose":
-            logprobs = decode.next_token_logprobs(self.model, [request.ids for request in batch])
-            likeliest = logprobs.argmax(dim=-1).tolist()
-            return [(logprobs[i, r.work].tolist(), likeliest[i]) for i, r in enumerate(batch)]
+            told = decode.next_token_logprobs(self.model, [request.ids for request in batch])
+            likeliest = told.logprobs.argmax(dim=-1).tolist()
+            return [
+                Told(told.logprobs[i, request.work].tolist(), likeliest[i], told.cached[i])
+                for i, request in enumerate(batch)
+            ]
         return decode.completion_logprobs(self.model, [request.work for request in batch])
+
+
+def _in_order(waiting: Sequence[Request]) -> list[Request]:
+    """Those of the first one's kind in families, the nearest to it in length first.
+
+    A batch of one length needs little padding, and what a family shares is computed once in a batch.
+    """
+    first = waiting[0]
+    alike = [request for request in waiting if request.kind == first.kind]
+    found = [[alike[i] for i in family] for family in families([request.ids for request in alike])]
+    found.sort(key=lambda family: (first not in family, abs(len(family[0].ids) - len(first.ids))))
+    # The first one itself must come into the batch, however many its relatives are.
+    return [first, *(request for family in found for request in family if request is not first)]
 
 
 def _settle(future: "asyncio.Future[Any]", answer: object) -> None:

@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from engine.cache import BLOCK, BlockLayer, block_cache
 from engine.decode import (
-    BLOCK,
-    PREFILL_TOKENS,
-    BlockLayer,
     Row,
-    block_cache,
     completion_logprobs,
     generate,
     next_token_logprobs,
     sample,
 )
+from engine.prefill import PART_TOKENS
 from engine.protocol import Sampling
 
 NEVER: frozenset[int] = frozenset()
@@ -93,13 +91,13 @@ def test_a_prompt_batch_that_goes_through_in_parts_gives_the_answers_of_each_pro
     model: PreTrainedModel,
 ) -> None:
     asked = prompts([300, 120, 299, 300, 80, 240, 300, 10, 150])
-    assert len(asked) * 300 > PREFILL_TOKENS
+    assert len(asked) * 300 > PART_TOKENS["cpu"]
     short = [Sampling(max_tokens=4, temperature=0.0)] * len(asked)
     assert answers(model, asked, short) == alone(model, asked, short)
 
 
 def test_the_block_cache_holds_what_a_plain_cache_holds(model: PreTrainedModel) -> None:
-    blocks, plain = block_cache(model, 2), DynamicCache(config=model.config)
+    blocks, plain = block_cache(model), DynamicCache(config=model.config)
     ids = torch.tensor(prompts([BLOCK + 5, BLOCK + 5]))
     with torch.inference_mode():
         for part in [ids[:, : BLOCK - 3], *ids[:, BLOCK - 3 :].split(1, dim=1)]:
@@ -136,7 +134,9 @@ def test_next_token_logprobs_are_those_of_a_plain_forward(model: PreTrainedModel
     asked = prompts([4, 25, 11])
     with torch.inference_mode():
         plain = [model(torch.tensor([ids])).logits[0, -1].log_softmax(-1) for ids in asked]
-    torch.testing.assert_close(next_token_logprobs(model, asked), torch.stack(plain), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        next_token_logprobs(model, asked).logprobs, torch.stack(plain), atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("learns", [True, False])
@@ -156,7 +156,7 @@ def test_completion_logprobs_are_those_of_a_plain_forward(model: PreTrainedModel
         with torch.inference_mode():
             logprobs = model(torch.tensor([prompt + completion])).logits[0].log_softmax(-1)
         plain = [logprobs[len(prompt) - 1 + i, token].item() for i, token in enumerate(completion)]
-        assert ours == pytest.approx(plain, abs=1e-4)
+        assert ours.logprobs == pytest.approx(plain, abs=1e-4)
 
 
 PROBABILITIES = (0.5, 0.3, 0.15, 0.05)
