@@ -27,7 +27,8 @@ from constitution.load import load
 from engine.hf import TransformersEngine
 from engine.settings import ModelSettings
 from engine.tokens import encode_prompt
-from labeling.judge import FIRST, SECOND, TEMPLATES
+from labeling.methods.ab import TEMPLATE
+from labeling.methods.method import FIRST, SECOND
 from prompts.message import Conversation, Message, Prompt
 from prompts.render import Prompts
 
@@ -122,7 +123,7 @@ def label_prompts(conversation: Conversation, first: str, second: str) -> list[P
     principles = [each for each in load(CONSTITUTION).principles if each.comparison_question][:PRINCIPLES]
     return [
         templates.render(
-            TEMPLATES["ab"], conversation=conversation, first=shown[0], second=shown[1], principle=principle
+            TEMPLATE, conversation=conversation, first=shown[0], second=shown[1], principle=principle
         )
         for principle in principles
         for shown in ((first, second), (second, first))
