@@ -52,6 +52,7 @@ def choice_from_logprobs(
     argmax_is_label: bool,
     bounds: Mapping[str, float] | None = None,
     prompt_tokens: int = 0,
+    cached_tokens: int = 0,
     way: LabelWay = "vocabulary",
 ) -> Choice:
     """A `Choice` from natural-log probabilities over the full vocabulary, or over the labels (`constrained`).
@@ -73,6 +74,7 @@ def choice_from_logprobs(
         prompt_tokens=prompt_tokens,
         bounded=bool(bounded),
         way=way,
+        cached_tokens=cached_tokens,
     )
 
 

@@ -184,4 +184,5 @@ def _completion(answer: Answer, stop: tuple[str, ...]) -> Completion:
         finish_reason="length" if cut_off else "stop",
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
+        cached_tokens=answer.cached_tokens,
     )

@@ -216,5 +216,6 @@ def _choice(candidates: Candidates, labels: Labels, *, way: _Way, ids: Ids | Non
         argmax_is_label=candidates.likeliest.strip() in names,
         bounds=dict.fromkeys(missing, candidates.smallest),
         prompt_tokens=candidates.prompt_tokens,
+        cached_tokens=candidates.cached_tokens,
         way=name,
     )

@@ -21,6 +21,14 @@ _NEVER = -9000.0
 class _Usage(BaseModel):
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    prompt_tokens_details: object = None
+
+    @property
+    def cached_tokens(self) -> int:
+        """0 where the server does not say, or not in the usual way: no answer is lost for a figure."""
+        details = self.prompt_tokens_details
+        cached = details.get("cached_tokens") if isinstance(details, dict) else None
+        return min(cached, self.prompt_tokens) if isinstance(cached, int) and cached > 0 else 0
 
 
 class _Message(BaseModel):
@@ -71,6 +79,10 @@ class _Reply(BaseModel):
     def prompt_tokens(self) -> int:
         return self.usage.prompt_tokens if self.usage else 0
 
+    @property
+    def cached_tokens(self) -> int:
+        return self.usage.cached_tokens if self.usage else 0
+
 
 class _ChatReply(_Reply):
     choices: list[_ChatChoice]
@@ -99,6 +111,7 @@ class Answer:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,7 @@ class Candidates:
 
     tokens: tuple[tuple[str, float], ...]
     prompt_tokens: int
+    cached_tokens: int = 0
 
     @property
     def smallest(self) -> float:
@@ -152,6 +166,7 @@ def read_answer(reply: Mapping[str, object], *, is_chat: bool) -> Answer:
         finish_reason=choice.finish_reason or "stop",
         prompt_tokens=parsed.prompt_tokens,
         completion_tokens=parsed.usage.completion_tokens if parsed.usage else 0,
+        cached_tokens=parsed.cached_tokens,
     )
 
 
@@ -172,7 +187,7 @@ def read_candidates(reply: Mapping[str, object], *, is_chat: bool) -> Candidates
     tokens = tuple((text, value) for text, value in pairs if value is not None and value > _NEVER)
     if not tokens:
         raise CallError("no_logprobs", "the server answered this choice without any candidate token")
-    return Candidates(tokens=tokens, prompt_tokens=parsed.prompt_tokens)
+    return Candidates(tokens, parsed.prompt_tokens, parsed.cached_tokens)
 
 
 def read_echoed_tokens(reply: Mapping[str, object]) -> tuple[Token, ...]:
@@ -226,7 +241,7 @@ def score_of_ending(tokens: Sequence[Token], completion: str) -> Score:
     known = [value for value in values if value is not None and math.isfinite(value)]
     if len(known) < len(values):
         raise CallError("nan_logprob", "a token of the completion came without a finite log-probability")
-    return Score(logprob=math.fsum(known), tokens=len(known))
+    return Score(logprob=math.fsum(known), tokens=len(known), prompt_tokens=start)
 
 
 ReplyT = TypeVar("ReplyT", bound=BaseModel)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
 
 from prompts.message import Prompt
@@ -52,10 +52,18 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
+    """An answer.
+
+    `cached_tokens` are those of the prompt's tokens that were not computed for it, because an earlier prompt
+    or one beside it begins alike; 0 also where an engine does not say. They tell how an answer was come by
+    and not what it is: answers that differ in them alone are equal.
+    """
+
     text: str
     finish_reason: Literal["stop", "length"]
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = field(default=0, compare=False)
 
 
 LabelWay = Literal["vocabulary", "token_ids", "constrained", "top_logprobs"]
@@ -73,6 +81,7 @@ class Choice:
     its log-probabilities are relative to the labels, `mass` is None, and `argmax_is_label` says nothing.
     `bounded` says that at least one label's value is only an upper bound: the server returned its likeliest
     tokens and that label was not among them; `mass` then counts the returned labels alone.
+    `cached_tokens` are as a `Completion` has them.
     """
 
     logprobs: Mapping[str, float]
@@ -81,6 +90,7 @@ class Choice:
     prompt_tokens: int = 0
     bounded: bool = False
     way: LabelWay = "vocabulary"
+    cached_tokens: int = field(default=0, compare=False)
 
     def normalized(self) -> dict[str, float]:
         """The labels' probabilities, made to sum to one."""
@@ -92,10 +102,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Log-probability (natural log, summed over tokens) of a completion after a prompt."""
+    """Log-probability (natural log, summed over its `tokens`) of a completion after a prompt."""
 
     logprob: float
     tokens: int
+    prompt_tokens: int = 0
+    cached_tokens: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

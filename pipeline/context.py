@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 
 from engine.protocol import Choice, Completion, Engine, Fingerprint, Sampling
@@ -32,8 +32,8 @@ Stored = dict[str, object]
 class Tally:
     """What was asked so far, for progress and for the report.
 
-    Tokens are those of the answers that were asked for; `cached_tokens` are the prompt tokens that the engine
-    took from its cache, None where no engine says so. The `found` ones are those of answers that were there.
+    Tokens are those of the answers that were asked for; `cached_tokens` are the prompt tokens among them that
+    were not computed again, as far as engines say so. The `found` ones are those of answers that were there.
     """
 
     asked: int = 0
@@ -58,6 +58,11 @@ class Tally:
         cached = _number(answer, "cached_tokens")
         if cached is not None:
             self.cached_tokens = (self.cached_tokens or 0) + cached
+
+    def since(self, before: "Tally") -> "Tally":
+        """What was counted after `before` was."""
+        counts = ((each.name, getattr(self, each.name), getattr(before, each.name)) for each in fields(self))
+        return Tally(**{name: (now or 0) - (then or 0) for name, now, then in counts})
 
 
 @dataclass(frozen=True, slots=True)

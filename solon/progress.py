@@ -152,6 +152,13 @@ def recover(stages: dict[str, StageProgress], journal: Path) -> None:
             stage.state = "stopped"
 
 
+def cached_share(tally: Tally) -> str:
+    """How much of the prompts was not computed, in words to stand behind their tokens; "" for nothing."""
+    if not tally.cached_tokens or not tally.prompt_tokens:
+        return ""
+    return f" ({100 * tally.cached_tokens / tally.prompt_tokens:.0f} % of them cached)"
+
+
 def count_rest(stage: StageProgress, journal: Path) -> None:
     """Add the answers that came after the stage was last written."""
     if stage.journal_bytes and journal.is_file():

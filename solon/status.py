@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.journal import lock_file
 from pipeline.lock import Holder, read_holder
 from solon.console import duration
-from solon.progress import StageProgress, count_rest, read_progress, recover
+from solon.progress import StageProgress, cached_share, count_rest, read_progress, recover
 from solon.run_folder import RunFolder
 
 
@@ -69,16 +69,9 @@ def _lines(stage: StageProgress) -> list[str]:
     if tally.asked or tally.found:
         lines.append(
             f"    {tally.asked:,} calls asked, {tally.found:,} found; {tally.prompt_tokens:,} prompt tokens"
-            f"{_cached(stage)}, {tally.completion_tokens:,} completion tokens"
+            f"{cached_share(tally)}, {tally.completion_tokens:,} completion tokens"
         )
     if stage.failed:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(stage.failed.items()))
         lines.append(f"    {sum(stage.failed.values()):,} failed: {reasons}")
     return lines
-
-
-def _cached(stage: StageProgress) -> str:
-    tally = stage.tally
-    if tally.cached_tokens is None or not tally.prompt_tokens:
-        return ""
-    return f" ({100 * tally.cached_tokens / tally.prompt_tokens:.0f} % of them cached)"

@@ -16,7 +16,7 @@ from pipeline.gate import StoppedError
 from pipeline.runner import OPEN_ROWS, HasId, Program, run_rows
 from pipeline.shards import Shards
 from solon.console import Reporter
-from solon.progress import Progress, StageProgress, State
+from solon.progress import Progress, StageProgress, State, cached_share
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
@@ -136,11 +136,10 @@ def _require_records(shards: Shards[Record], work: Work[Record], count: int) -> 
 
 def _tell(work: Work[Record], begun: StageProgress, before: Tally, reporter: Reporter) -> None:
     """What this sitting asked; `before` is the tally that it began with."""
-    now = begun.tally
+    spent = begun.tally.since(before)
     reporter.say(
-        f"{work.name}: {now.asked - before.asked} calls asked, {now.found - before.found} found in the "
-        f"journal, {now.prompt_tokens - before.prompt_tokens} prompt and "
-        f"{now.completion_tokens - before.completion_tokens} new tokens"
+        f"{work.name}: {spent.asked} calls asked, {spent.found} found in the journal, "
+        f"{spent.prompt_tokens} prompt tokens{cached_share(spent)} and {spent.completion_tokens} new ones"
     )
     if begun.failed:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(begun.failed.items()))

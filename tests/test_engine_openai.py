@@ -133,6 +133,28 @@ async def test_messages_go_to_chat_completions_with_every_sampling_parameter() -
     }
 
 
+@pytest.mark.parametrize(
+    ("details", "cached"),
+    [
+        ({"cached_tokens": 6}, 6),
+        ({"cached_tokens": None}, 0),
+        ({"audio_tokens": 1}, 0),
+        (None, 0),
+        ("many", 0),
+        ({"cached_tokens": "6"}, 0),
+        ({"cached_tokens": -1}, 0),
+        ({"cached_tokens": 600}, 9),
+    ],
+)
+async def test_cached_tokens_are_read_where_a_server_counts_them(details: object, cached: int) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": details}
+    replies: list[Reply] = [{**reply, "usage": usage} for reply in (chat_reply(), candidates(A=0.6, B=0.2))]
+    async with serving(Server(replies[:1])) as engine:
+        assert (await engine.chat(CHAT, SAMPLING)).cached_tokens == cached
+    async with serving(Server(replies[1:]), label_way="top_logprobs") as engine:
+        assert (await engine.choose(CHAT, LABELS)).cached_tokens == cached
+
+
 async def test_text_goes_to_completions_as_it_is() -> None:
     server = Server([{"choices": [{"text": " Hi", "finish_reason": "length"}]}])
     async with serving(server) as engine:

@@ -223,3 +223,25 @@ def test_a_tally_knows_cached_tokens_only_where_an_engine_says_so() -> None:
     tally.count({"prompt_tokens": 5, "cached_tokens": 4})
     tally.count({"prompt_tokens": 5, "cached_tokens": 0})
     assert (tally.prompt_tokens, tally.cached_tokens, tally.asked) == (15, 4, 3)
+
+
+def test_what_came_since_a_tally_is_told_apart() -> None:
+    tally = Tally(asked=2, prompt_tokens=7)
+    before = replace(tally)
+    tally.count({"prompt_tokens": 5, "completion_tokens": 1, "cached_tokens": 4})
+    assert tally.since(before) == Tally(asked=1, prompt_tokens=5, completion_tokens=1, cached_tokens=4)
+
+
+async def test_answers_of_a_journal_that_knows_no_cached_tokens_are_found(
+    journal: Journal, tmp_path: Path
+) -> None:
+    ask = row(ScriptedEngine("Knock knock"), journal)
+    told = await ask.chat("judge", PROMPT, GREEDY), await ask.choose("judge", PROMPT, ("A", "B"))
+    with Journal(tmp_path / "older") as older:
+        for key in ask.keys:
+            stored = dict(journal.get(key) or {})
+            assert stored.pop("cached_tokens") == 0
+            older.put(key, stored)
+        again = row(ScriptedEngine(()), older)
+        found = await again.chat("judge", PROMPT, GREEDY), await again.choose("judge", PROMPT, ("A", "B"))
+    assert found == told

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.context import Tally
 from pipeline.journal import Journal
 from pipeline.lock import Holder
-from solon.progress import Progress, StageProgress, read_progress
+from solon.progress import Progress, StageProgress, cached_share, read_progress
 from solon.status import status
 
 ANSWER = {"text": "ok", "prompt_tokens": 5, "completion_tokens": 2, "cached_tokens": 4}
@@ -112,6 +113,12 @@ def test_status_tells_failures_tokens_and_what_was_cached(tmp_path: Path) -> Non
         "    1 calls asked, 0 found; 5 prompt tokens (80 % of them cached), 2 completion tokens",
         "    3 failed: timeout 2, too_long 1",
     ]
+
+
+def test_a_share_is_told_only_where_something_was_cached() -> None:
+    assert cached_share(Tally(asked=1, prompt_tokens=8, cached_tokens=6)) == " (75 % of them cached)"
+    assert cached_share(Tally(asked=1, prompt_tokens=8, cached_tokens=0)) == ""
+    assert cached_share(Tally(asked=1, prompt_tokens=8)) == ""
 
 
 def test_a_holder_on_another_host_may_or_may_not_be_running() -> None:
