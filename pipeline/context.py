@@ -148,13 +148,20 @@ class RowContext:
         if sampling.temperature > 0:
             request["row"] = self.row_id
         engine = self.shared.engines[role]
-        stored = await self._told(role, prompt, request, ask=lambda: engine.chat(prompt, sampling))
+        stored = await self._told(
+            role, prompt, request, ask=lambda priority: engine.chat(prompt, sampling, priority=priority)
+        )
         return Completion(**stored)  # type: ignore[arg-type]
 
     async def choose(self, role: str, prompt: Prompt, labels: Sequence[str]) -> Choice:
         """Ask a role's engine how likely each label is next; raises `CallError` as `chat` does."""
         engine, request = self.shared.engines[role], {"call": "choose", "labels": list(labels)}
-        stored = await self._told(role, prompt, request, ask=lambda: engine.choose(prompt, tuple(labels)))
+        stored = await self._told(
+            role,
+            prompt,
+            request,
+            ask=lambda priority: engine.choose(prompt, tuple(labels), priority=priority),
+        )
         return Choice(**stored)  # type: ignore[arg-type]
 
     def fingerprint(self, role: str) -> str:
@@ -167,7 +174,7 @@ class RowContext:
         prompt: Prompt,
         request: Mapping[str, object],
         *,
-        ask: Callable[[], Awaitable[Completion | Choice]],
+        ask: Callable[[int], Awaitable[Completion | Choice]],
     ) -> Stored:
         key = self._key(role, prompt, request)
         self.keys.append(key)
@@ -178,12 +185,13 @@ class RowContext:
         return await self.shared.answer(key, lambda: self._in_turn(role, ask))
 
     async def _in_turn(
-        self, role: str, ask: Callable[[], Awaitable[Completion | Choice]]
+        self, role: str, ask: Callable[[int], Awaitable[Completion | Choice]]
     ) -> Completion | Choice:
-        gate = self.shared.gate(role)
-        await gate.enter((-len(self.keys), self.number))
+        """Ask when it is this row's turn: later rounds before earlier ones, in the engine's own queue too."""
+        gate, priority = self.shared.gate(role), -len(self.keys)
+        await gate.enter((priority, self.number))
         try:
-            return await ask()
+            return await ask(priority)
         finally:
             gate.leave()
 

@@ -33,4 +33,6 @@ def in_flight(settings: ModelSettings) -> int:
     """Calls that may be on their way to the model's engine at once."""
     if settings.engine == "openai":
         return settings.max_in_flight
+    if settings.engine == "vllm":
+        return 2 * settings.max_num_seqs
     return BATCHES * settings.max_batch_size
