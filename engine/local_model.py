@@ -1,8 +1,8 @@
 """A model whose weights are here: where they lie, how precisely they answer, and who they are.
 
-A recipe's model settings come in; a folder or Hub id, a device, a dtype and a `Fingerprint` go out. The engines
-that load weights, the server that `solon serve` starts and training all ask here, so that one model has one
-fingerprint, whichever of them answers, and its answers are found again by the others.
+A recipe's model settings come in; a folder or Hub id, a device, a dtype and a `Fingerprint` go out. Engines
+that load weights, `solon serve` and training all ask here, so that one model has one fingerprint, whichever
+of them answers, and its answers are found again by the others.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from engine.embedded import MODEL as EMBEDDED_MODEL
 from engine.embedded import NAME as EMBEDDED
@@ -85,12 +85,29 @@ def fingerprint(
     )
 
 
+def fingerprint_at_rest(settings: ModelSettings) -> Fingerprint:
+    """That of a model that another process is to load: its tokenizer and its settings are read, no weights.
+
+    Raises:
+        EngineUnavailable: they are not there.
+    """
+    source, trust = locate(settings.model), settings.trust_remote_code
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(settings.adapter or source, trust_remote_code=trust)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=trust)
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(not_loaded(settings, error)) from error
+    dtype = pick_dtype(settings.dtype, pick_device(settings.device))
+    commit = getattr(config, "_commit_hash", None) or ""
+    return fingerprint(settings, tokenizer=tokenizer, dtype=dtype, commit=commit)
+
+
 def not_loaded(settings: ModelSettings, error: Exception) -> str:
     """Why the weights cannot be loaded, and what to give instead."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     name = f"{settings.model} with adapter {settings.adapter}" if settings.adapter else settings.model
     return (
-        f"model {name!r} cannot be loaded: {reason}\\n"
+        f"model {name!r} cannot be loaded: {reason}\n"
         "give a folder that holds config.json and *.safetensors, an id on the Hugging Face Hub "
         "that this machine can reach, or `embedded`"
     )

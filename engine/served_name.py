@@ -1,7 +1,7 @@
 """How a server that Solon started says what it holds: a further model name that spells out the fingerprint.
 
-`solon serve` gives it to the server with the name that is asked for; the openai engine finds it in the list of
-models. So answers of the served model are kept under the same keys as those of the model in this process.
+`solon serve` gives it to the server with the name that is asked for; the openai engine finds it in the list
+of models. So answers of the served model are kept under the same keys as those of the model in this process.
 """
 
 import json

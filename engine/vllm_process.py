@@ -26,10 +26,11 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONWARNINGS": "ignore::FutureWarning",
 }
-"""Set unless the environment says otherwise: nothing is reported to anybody, all of it talks over the loopback.
+"""Set unless the environment says otherwise. Nothing is reported to anybody, and all talk is on the loopback.
 
-On a CPU the cache of keys and values gets 2 GiB, where vLLM by itself takes nearly all of the memory, and a start gives a dozen warnings about what could be preloaded, so only errors are shown. Processes are
-spawned: ones that fork inherit the locks of threads that they do not have.
+On a CPU the cache of keys and values gets 2 GiB, where vLLM by itself takes nearly all memory; a start gives
+a dozen warnings about what could be preloaded, so that only errors are shown. Processes are spawned: ones
+that fork inherit the locks of threads that they do not have.
 """
 
 
@@ -76,7 +77,7 @@ class Reaper:
     def __init__(self) -> None:
         self._told: dict[int, str] = {}
         # A session of its own: what ends the run's processes by group must not end this one first.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, text=True, start_new_session=True
         )
 
