@@ -87,8 +87,8 @@ def serve(served: Served, *, port: int, say: Callable[[str], None]) -> None:
         BadInputError: the port is taken.
         EngineUnavailable: vLLM is not installed, the model cannot be loaded, or the server ended by itself.
     """
-    require_vllm()
     _require_free(port)
+    require_vllm()
     prepare_environment()
     from engine.local_model import fingerprint_at_rest
 
