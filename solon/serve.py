@@ -111,7 +111,7 @@ def serve(served: Served, *, port: int, say: Callable[[str], None]) -> None:
 
 def arguments(served: Served, said: Fingerprint, *, port: int) -> list[str]:
     """The flags of `vllm serve` for the model."""
-    from engine.local_model import adapter_rank, locate
+    from engine.local_model import adapter_rank, locate, pick_device
 
     settings, further = served.settings, speaking_name(served.name, said)
     own = (served.name, further) if settings.adapter is None else (f"{served.name} without adapter", further)
@@ -138,6 +138,8 @@ def arguments(served: Served, said: Fingerprint, *, port: int) -> list[str]:
         module = json.dumps({"name": served.name, "path": str(settings.adapter)})
         rank = str(adapter_rank(settings.adapter))
         flags += ["--enable-lora", "--lora-modules", module, "--max-loras", "1", "--max-lora-rank", rank]
+    if pick_device("auto").type == "cpu":  # vLLM 0.31 dies there of a seeded prompt that is computed in parts
+        flags += ["--no-enable-chunked-prefill"]
     flags += ["--enforce-eager"] if settings.enforce_eager else []
     return flags + (["--trust-remote-code"] if settings.trust_remote_code else [])
 

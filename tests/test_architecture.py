@@ -25,7 +25,15 @@ MODELS = {"torch", "transformers", "trl", "vllm", "peft", "accelerate"}
 WITH_MODELS = {
     *(
         Path("engine", name)
-        for name in ("hf.py", "decode.py", "tokens.py", "attention.py", "embedded.py", "vllm.py")
+        for name in (
+            "hf.py",
+            "decode.py",
+            "tokens.py",
+            "attention.py",
+            "embedded.py",
+            "vllm.py",
+            "local_model.py",
+        )
     ),
 }
 SOURCES = sorted(path.relative_to(ROOT) for package in ORDER for path in (ROOT / package).rglob("*.py"))

@@ -165,6 +165,12 @@ async def test_a_call_that_is_cancelled_disturbs_no_other(vllm_engine: Engine) -
     assert (await vllm_engine.chat(asked("Hello"), GREEDY)).text
 
 
+async def test_seeded_prompts_that_fill_more_than_one_step_are_answered(vllm_engine: Engine) -> None:
+    prompts = [asked(f"{i} " + "word " * 800) for i in range(6)]
+    answers = await asyncio.gather(*(vllm_engine.chat(prompt, SAMPLED) for prompt in prompts))
+    assert all(answer.prompt_tokens > 800 for answer in answers)
+
+
 async def test_an_adapter_changes_answers_as_it_does_merged(embedded_model: Path, tmp_path: Path) -> None:
     adapter = some_adapter(embedded_model, tmp_path / "adapter")
     merged = TransformersEngine(ModelSettings(adapter=adapter, dtype="float32", device="cpu"))

@@ -27,7 +27,12 @@ name: small
 constitution: starter
 data: {red_team: {path: red.jsonl}}
 models: {assistant: {model: embedded, dtype: float32}}
-critique: {rounds: 1, respond: {max_tokens: 12}, critique: {max_tokens: 12}, revise: {max_tokens: 12}}
+critique:
+  rounds: 1
+  respond: {max_tokens: 12}
+  critique: {max_tokens: 12}
+  revise: {max_tokens: 12}
+  selection: {keep_cut_off: all, max_repetition: 1, max_similarity: 1, max_example_similarity: 1}
 """
 
 
