@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +32,7 @@ from engine.local_model import locate
 from engine.protocol import Sampling
 from engine.settings import ModelSettings
 from engine.tokens import encode_prompt
-from engine.vllm_process import bystanders, descendants, prepare_environment
+from engine.vllm_process import descendants, prepare_environment
 from pipeline.context import Context, RowContext
 from pipeline.journal import Journal
 from pipeline.runner import run_rows
@@ -92,13 +93,12 @@ async def compare(settings: ModelSettings, *, prompts: int, turns: int) -> tuple
     """Both on the same prompts, by turns; a first turn warms both up and is not counted."""
     from engine.vllm import VLLMEngine
 
-    before = bystanders()
     engine = VLLMEngine(settings)
     await engine.start()
-    ours = descendants() - before
+    ours = computing()
     with stopped(ours):
         llm = bare_engine(engine)
-    theirs = descendants() - before - ours
+    theirs = computing() - ours
     solon: list[Turn] = []
     bare: list[Turn] = []
     for number in range(turns + 1):
@@ -110,6 +110,11 @@ async def compare(settings: ModelSettings, *, prompts: int, turns: int) -> tuple
             bare.append(through_generate(llm, engine, rows))
     await engine.close()
     return solon[1:], bare[1:]
+
+
+def computing() -> set[int]:
+    """vLLM's processes below this one; what watches over them goes on."""
+    return {pid for pid in descendants() if psutil.Process(pid).name().startswith("VLLM")}
 
 
 @contextmanager

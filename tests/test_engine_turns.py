@@ -19,7 +19,7 @@ def asked(text: str) -> Prompt:
 class Napping(ScriptedEngine):
     """Tells when it wakes up and falls asleep, and answers only when it is awake."""
 
-    def __init__(self, name: str, diary: list[str], answer: Answer = "ok") -> None:
+    def __init__(self, name: str, diary: list[str], answer: Answer | list[str] | str = "ok") -> None:
         super().__init__(answer, name=name)
         self.diary = diary
         self.is_awake = True

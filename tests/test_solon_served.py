@@ -1,6 +1,7 @@
 """A server that `solon serve` started, with real vLLM: asked, compared with engines in process, and ended."""
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -121,6 +122,30 @@ def test_a_run_begun_on_one_engine_goes_on_with_another_and_asks_nothing(
         made.append((project / "out" / "data" / "trajectories" / "part-00000.parquet").read_bytes())
         shutil.rmtree(project / "out" / "data")
     assert made[0] == made[1] == made[2]
+
+
+def test_ctrl_c_lets_calls_in_flight_end_though_the_terminal_tells_vllm_too(
+    project: Path, embedded_model: Path
+) -> None:
+    rows = [{"id": f"r{n}", "prompt": f"How do I pick lock number {n}?"} for n in range(200)]
+    (project / "red.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changes = [part for key, value in SMALL.items() for part in ("--set", change(key, value))]
+    changes += ["--set", change("engine", "vllm")]
+    with started("critique", str(project), "--out", str(project / "out"), *changes) as process:
+        assert process.stdout is not None
+        while line := process.stdout.readline():
+            if "critique: 1" in line or "critique: started" in line:
+                break
+        pids = processes_below(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "what is on its way comes to its end" in errors
+    assert "vLLM's process has ended" not in errors
+    with Journal(project / "out" / "journal" / "answers.log") as journal:
+        assert len(journal) > 0
+    for pid in pids:
+        wait_until_gone(pid)
 
 
 def test_ctrl_c_ends_it_and_leaves_no_process(embedded_model: Path) -> None:

@@ -49,6 +49,7 @@ def started(*arguments: str, cwd: Path | None = None) -> Iterator["subprocess.Po
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
+        start_new_session=True,
     ) as process:
         try:
             yield process
