@@ -18,6 +18,7 @@ needs_vllm = [
         importlib.util.find_spec("vllm") is None, reason="vLLM is not in this environment: make test-vllm"
     ),
     pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.filterwarnings("ignore:The test .* is marked with:pytest.PytestWarning"),  # plain functions
 ]
 """Marks for a test file. One event loop for all: an engine belongs to the one that it was started in."""
 
