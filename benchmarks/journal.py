@@ -63,7 +63,7 @@ class Instant(ScriptedEngine):
     def fingerprint(self) -> Fingerprint:
         return Fingerprint("instant")
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:  # noqa: ARG002
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:  # noqa: ARG002
         return Completion(f"{prompt.messages[0].content} is answered", "stop", 8, 4)
 
     async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:  # noqa: ARG002

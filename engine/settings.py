@@ -9,10 +9,11 @@ from constitution.document import Section
 
 
 class ModelSettings(Section):
-    """One model: in this process with `transformers`, or behind an OpenAI-compatible server."""
+    """One model: run from here with `transformers` or `vllm`, or behind an OpenAI-compatible server."""
 
-    engine: Literal["transformers", "openai"] = Field(
-        default="transformers", description="in this process, or any OpenAI-compatible server"
+    engine: Literal["transformers", "vllm", "openai"] = Field(
+        default="transformers",
+        description="transformers or vllm: from here; openai: any OpenAI-compatible server, vLLM's too",
     )
     model: str = Field(
         default="embedded",
@@ -26,6 +27,21 @@ class ModelSettings(Section):
     max_batch_size: int = Field(default=96, ge=1, description="requests in one batch at the most")
     max_batch_tokens: int = Field(
         default=49_152, ge=1, description="requests x (longest prompt + new tokens) in one batch at the most"
+    )
+    max_num_seqs: int = Field(default=256, ge=1, description="vllm: requests in one batch at the most")
+    max_model_len: int | None = Field(
+        default=None, ge=1, description="vllm: tokens of a prompt and its answer; null: as the model has it"
+    )
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0, le=1, description="vllm: the part of a GPU's memory that it may take"
+    )
+    enforce_eager: bool = Field(
+        default=False, description="vllm: do not compile the model; it starts sooner and answers slower"
+    )
+    takes_turns: bool = Field(
+        default=False,
+        description="vllm: leave the memory to the recipe's other model while that one answers, where the "
+        "two do not fit together",
     )
     trust_remote_code: bool = Field(default=False, description="run Python code that comes with the model")
     revision: str = Field(

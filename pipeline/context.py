@@ -159,21 +159,28 @@ class RowContext:
         if sampling.temperature > 0:
             request["row"] = self.row_id
         engine = self.shared.engines[role]
-        stored = await self._told(role, prompt, request, ask=lambda: engine.chat(prompt, sampling))
+        stored = await self._told(
+            role, prompt, request, ask=lambda priority: engine.chat(prompt, sampling, priority=priority)
+        )
         return Completion(**stored)  # type: ignore[arg-type]
 
     async def choose(self, role: str, prompt: Prompt, labels: Sequence[str]) -> Choice:
         """Ask a role's engine how likely each label is next; raises `CallError` as `chat` does."""
         engine, request = self.shared.engines[role], {"call": "choose", "labels": list(labels)}
-        stored = await self._told(role, prompt, request, ask=lambda: engine.choose(prompt, tuple(labels)))
+        stored = await self._told(
+            role,
+            prompt,
+            request,
+            ask=lambda priority: engine.choose(prompt, tuple(labels), priority=priority),
+        )
         return Choice(**stored)  # type: ignore[arg-type]
 
     async def score(self, role: str, prompt: Prompt, completion: str) -> Score:
         """Ask a role's engine how likely a text is after a prompt; raises `CallError` as `chat` does."""
         engine, request = self.shared.engines[role], {"call": "score", "completion": completion}
 
-        async def ask() -> Score:
-            return _finite(await engine.score(prompt, completion))
+        async def ask(priority: int) -> Score:
+            return _finite(await engine.score(prompt, completion, priority=priority))
 
         return Score(**await self._told(role, prompt, request, ask=ask))  # type: ignore[arg-type]
 
@@ -200,7 +207,7 @@ class RowContext:
         prompt: Prompt,
         request: Mapping[str, object],
         *,
-        ask: Callable[[], Awaitable[Answer]],
+        ask: Callable[[int], Awaitable[Answer]],
     ) -> Stored:
         key = self._key(role, prompt, request)
         self.keys.append(key)
@@ -210,11 +217,12 @@ class RowContext:
             return stored
         return await self.shared.answer(key, lambda: self._in_turn(role, ask))
 
-    async def _in_turn(self, role: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        gate = self.shared.gate(role)
-        await gate.enter((-self.behind - len(self.keys), self.number))
+    async def _in_turn(self, role: str, ask: Callable[[int], Awaitable[Answer]]) -> Answer:
+        """Ask when it is this row's turn: later rounds before earlier ones, in the engine's own queue too."""
+        gate, priority = self.shared.gate(role), -self.behind - len(self.keys)
+        await gate.enter((priority, self.number))
         try:
-            return await ask()
+            return await ask(priority)
         finally:
             gate.leave()
 

@@ -34,6 +34,7 @@ examples:
   solon estimate my-project/recipe.yaml     what it will cost, from a small sample
   solon run my-project/recipe.yaml          all of it; run it again to go on where it stopped
   solon status runs/my-run                  how far it is
+  solon serve my-project/recipe.yaml        vLLM's server for the recipe's model, until Ctrl-C
   solon run my-project/recipe.yaml --set training.sft.learning_rate=1e-4 --out runs/lower
 """
 
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run_commands(commands)
     _add_watching_commands(commands)
+    _add_serve(commands)
     _add_other_commands(commands)
     _add_constitution_commands(commands)
     return parser
@@ -140,6 +142,26 @@ def _add_other_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     init = commands.add_parser("init", help="write a recipe, a constitution, prompts and data to edit")
     init.add_argument("folder", type=Path, metavar="FOLDER", help="a new or empty folder")
     init.set_defaults(command=_init, resumes=False)
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("serve", help="vLLM's server for a model of a recipe, on this machine only")
+    parser.add_argument(
+        "model", metavar="RECIPE|MODEL", help="a recipe, a model folder, an id on the Hub, or `embedded`"
+    )
+    parser.add_argument(
+        "--role", choices=("assistant", "judge"), default="assistant", help="which of a recipe's models"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="where it listens (default: 8000)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="write over a value of the recipe, or of the model, as in dtype=float32; may be repeated",
+    )
+    parser.set_defaults(command=_serve, resumes=False)
 
 
 def _add_watching_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -252,6 +274,14 @@ def _annotate(given: argparse.Namespace) -> int:
     else:
         said = summary(given.run) if given.votes is None else import_votes(given.run, given.votes)
     sys.stdout.write(_visible(said))
+    return 0
+
+
+def _serve(given: argparse.Namespace) -> int:
+    from solon.serve import serve, served_model
+
+    served = served_model(given.model, role=given.role, overrides=given.settings)
+    serve(served, port=given.port, say=lambda text: print(text, flush=True))
     return 0
 
 

@@ -208,7 +208,7 @@ class LoadedRecipe:
 
     def _found(self, settings: ModelSettings) -> ModelSettings:
         found: dict[str, object] = {}
-        if settings.engine == "transformers" and is_folder(settings.model, self.folder):
+        if settings.engine != "openai" and is_folder(settings.model, self.folder):
             found["model"] = str(self.resolve(settings.model))
         if settings.adapter is not None:
             found["adapter"] = self.resolve(settings.adapter)

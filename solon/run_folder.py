@@ -22,6 +22,7 @@ from solon.rows import is_hub_id
 
 RUN_ONLY = frozenset(
     {
+        "engine",
         "device",
         "max_batch_size",
         "max_batch_tokens",
@@ -30,9 +31,17 @@ RUN_ONLY = frozenset(
         "timeout_s",
         "max_in_flight",
         "retries",
+        "max_num_seqs",
+        "max_model_len",
+        "gpu_memory_utilization",
+        "enforce_eager",
+        "takes_turns",
     }
 )
-"""Keys of a model that say how it is reached and not what it answers: a run may go on with others."""
+"""Keys of a model that say how it is reached and not what it answers: a run may go on with others.
+
+The engine is one: what answers differ in is the fingerprint, which is part of every answer's key.
+"""
 
 
 _LEFT_BY_A_KILL = (".recipe*.partial", ".inputs.json.*.partial", ".progress.json.*")

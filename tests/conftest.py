@@ -2,17 +2,20 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from engine.hf import TransformersEngine
+    from engine.protocol import Engine
 
 os.environ.update(
     {
@@ -118,3 +121,33 @@ def embedded_engine(embedded_model: Path) -> Iterator["TransformersEngine"]:
     engine = TransformersEngine(ModelSettings(dtype="float32", device="cpu"))
     yield engine
     asyncio.run(engine.close())
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def vllm_engine(embedded_model: Path) -> AsyncIterator["Engine"]:
+    """The embedded model in vLLM, in float32 on the CPU, started once for all tests."""
+    from engine.open import open_engine
+    from tests.vllm_engines import settings
+
+    engine = await open_engine(settings())
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(scope="session")
+def vllm_server(embedded_model: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """The address of `solon serve embedded`, and its process."""
+    from aiohttp.test_utils import unused_port
+
+    from tests.vllm_engines import SMALL, started
+
+    port = unused_port()
+    changes = [part for key, value in SMALL.items() for part in ("--set", f"{key}={str(value).lower()}")]
+    with started("serve", "embedded", "--port", str(port), *changes) as server:
+        assert server.stdout is not None
+        said = ""
+        while f"base_url: http://127.0.0.1:{port}/v1" not in said:
+            line = server.stdout.readline()
+            assert line, f"the server did not start: {said}"
+            said += line
+        yield f"http://127.0.0.1:{port}/v1", server

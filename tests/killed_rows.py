@@ -46,7 +46,7 @@ class Mortal(ScriptedEngine):
         self._ledger = os.open(folder / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._left = kill_at
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:
         asked = prompt.messages[0].content
         os.write(self._ledger, f"{asked}\n".encode())
         self._left -= 1

@@ -34,6 +34,7 @@ WITH_MODELS = {
             "attention.py",
             "embedded.py",
             "vllm.py",
+            "local_model.py",
         )
     ),
 }

@@ -210,7 +210,7 @@ async def test_an_adapter_is_merged_into_the_model(
 
 def test_rotary_frequencies_keep_their_precision_when_weights_do_not(tiny_model: Path) -> None:
     settings = ModelSettings(model=str(tiny_model), dtype="bfloat16")
-    model, _, _ = load_model(settings, torch.device("cpu"))
+    model, _ = load_model(settings, torch.device("cpu"))
     assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
     assert {buffer.dtype for buffer in model.buffers()} == {torch.float32}
 

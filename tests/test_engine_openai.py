@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from engine.backoff import Backoff
 from engine.openai import OpenAIEngine
-from engine.protocol import CallError, Completion, EngineUnavailable, Sampling
+from engine.protocol import CallError, Completion, EngineUnavailable, Fingerprint, Sampling
+from engine.served_name import speaking_name
 from prompts.message import Message, Prompt
 
 KEY = "sk-secret-0123456789"
@@ -417,6 +418,38 @@ def test_the_fingerprint_is_the_model_and_its_revision_and_not_the_address() -> 
     assert here.fingerprint == there.fingerprint
     newer = OpenAIEngine(base_url="http://127.0.0.1:1/v1", model="judge", revision="2")
     assert newer.fingerprint.digest != here.fingerprint.digest
+
+
+def listing(*names: str) -> dict[str, object]:
+    return {"data": [{"id": name} for name in names]}
+
+
+async def test_the_fingerprint_is_what_a_server_that_solon_started_says_of_itself() -> None:
+    said = Fingerprint("SmolLM2", "c0ffee", "", "float32", "template")
+    server = Server([chat_reply()], models=listing("judge", speaking_name("judge", said)))
+    async with serving(server) as engine:
+        await engine.start()
+        assert engine.fingerprint == said
+        await engine.chat(CHAT, SAMPLING)
+        assert server.questions[0]["model"] == "judge"
+    async with serving(server, revision="mine") as engine:
+        await engine.start()
+        assert engine.fingerprint == Fingerprint("judge", "mine")
+
+
+async def test_servers_that_say_different_things_under_one_name_are_refused() -> None:
+    apps = []
+    for dtype in ("float32", "bfloat16"):
+        said = speaking_name("judge", Fingerprint("SmolLM2", dtype=dtype))
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", Server([chat_reply()], models=listing("judge", said)).answer)
+        apps.append(app)
+    async with TestServer(apps[0]) as one, TestServer(apps[1]) as other:
+        urls = [str(server.make_url("/v1")) for server in (one, other)]
+        engine = OpenAIEngine(base_url=urls, model="judge")
+        with pytest.raises(EngineUnavailable, match="different models under the name 'judge'"):
+            await engine.start()
+        await engine.close()
 
 
 # faults

@@ -179,7 +179,7 @@ class Slow(ScriptedEngine):
 
     inside = most = 0
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:
         self.inside += 1
         self.most = max(self.most, self.inside)
         await asyncio.sleep(0)

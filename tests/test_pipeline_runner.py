@@ -198,7 +198,7 @@ async def test_later_calls_of_a_row_go_before_first_calls_of_newer_rows(tmp_path
 class Slow(ScriptedEngine):
     """Three calls are on their way when the stop is asked for; they come to their end later."""
 
-    async def chat(self, prompt: Prompt, sampling: Sampling) -> Completion:
+    async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:
         completion = await super().chat(prompt, sampling)
         if len(self.calls) == 9:
             self.stop.ask()

@@ -67,7 +67,8 @@ def test_other_settings_are_refused_with_what_differs_and_the_ways_on(project: P
 
 def test_how_a_model_is_reached_may_change(project: Path) -> None:
     open_run_folder(project / "out", load(project))
-    moved = load(project, "models.assistant.max_in_flight=4", "models.assistant.base_url=http://other/v1")
+    changes = ("engine=vllm", "max_in_flight=4", "base_url=http://other/v1")
+    moved = load(project, *(f"models.assistant.{change}" for change in changes))
     folder = open_run_folder(project / "out", moved)
     assert "max_in_flight: 4" in folder.recipe.read_text(encoding="utf-8")
 

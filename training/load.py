@@ -22,7 +22,7 @@ from transformers import (
 from engine import attention
 from engine.embedded import MODEL as EMBEDDED_MODEL
 from engine.embedded import NAME as EMBEDDED
-from engine.hf import locate, pick_device, pick_dtype
+from engine.local_model import locate, pick_device, pick_dtype
 from engine.settings import ModelSettings
 from training.model import TrainingError
 from training.settings import TrainerSettings

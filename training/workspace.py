@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.hf import locate
+from engine.local_model import locate
 from engine.model_folder import content_digest
 from engine.settings import ModelSettings
 from training.data import Row
