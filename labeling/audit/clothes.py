@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _LIST = re.compile(r"(?m)^\s*(?:[-*+•]|\d+[.)]|[A-Za-z][.)]) ")
+_BOLD = re.compile(r"(?<![\w*])\*\*([^\s*](?:[^*\n]*[^\s*])?)\*\*(?![\w*])")
 _CODE = "```"
 
 
@@ -33,7 +34,7 @@ def bold(text: str) -> str:
 
 def plain(text: str) -> str:
     """Without marks of bold type and headings."""
-    return text if _CODE in text else re.sub(r"(?m)^#{1,6} ", "", text.replace("**", ""))
+    return text if _CODE in text else re.sub(r"(?m)^#{1,6} ", "", _BOLD.sub(r"\1", text))
 
 
 def code_fence(text: str) -> str:
