@@ -66,7 +66,7 @@ class Instant(ScriptedEngine):
     async def chat(self, prompt: Prompt, sampling: Sampling, *, priority: int = 0) -> Completion:  # noqa: ARG002
         return Completion(f"{prompt.messages[0].content} is answered", "stop", 8, 4)
 
-    async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:  # noqa: ARG002
+    async def choose(self, prompt: Prompt, labels: tuple[str, ...], *, priority: int = 0) -> Choice:  # noqa: ARG002
         return Choice(dict(zip(labels, (-0.5, -1.0), strict=True)), mass=0.9, argmax_is_label=True)
 
 

@@ -80,11 +80,11 @@ async def test_the_order_of_the_keys_is_not_the_order_of_the_answers(method: str
             for _ in range((len(asked(prompt)) * 31 + len(self.calls) * 7) % (5 + self.salt)):
                 await asyncio.sleep(0)
 
-        async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+        async def choose(self, prompt: Prompt, labels: tuple[str, ...], *, priority: int = 0) -> Choice:
             await self._wait(prompt)
             return await super().choose(prompt, labels)
 
-        async def score(self, prompt: Prompt, completion: str) -> Score:
+        async def score(self, prompt: Prompt, completion: str, *, priority: int = 0) -> Score:
             await self._wait(prompt)
             return await super().score(prompt, completion)
 
@@ -175,7 +175,7 @@ async def test_all_calls_of_a_comparison_are_on_their_way_at_once(tmp_path: Path
             super().__init__(choice=likes_good)
             self.count, self.full = count, asyncio.Event()
 
-        async def choose(self, prompt: Prompt, labels: tuple[str, ...]) -> Choice:
+        async def choose(self, prompt: Prompt, labels: tuple[str, ...], *, priority: int = 0) -> Choice:
             choice = await super().choose(prompt, labels)
             if len(self.calls) == self.count:
                 self.full.set()
