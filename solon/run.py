@@ -28,6 +28,7 @@ from prompts.message import Conversation
 from solon.console import Reporter
 from solon.engines import in_flight, open_roles
 from solon.estimated import compared
+from solon.memory import give_back
 from solon.programs import (
     answerer,
     candidates,
@@ -127,6 +128,7 @@ class _Run:
             raise
         finally:
             self.progress.end(begun, state)
+            give_back()
         self.seconds[stage] = begun.seconds
         self.reporter.say(f"{stage}: {begun.seconds:.0f} s in all")
 
