@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,10 @@ def embedded_model() -> Path:
     folder = cache_dir() / "models" / f"smollm2-135m-instruct-{version}-v1"
     with _locked(folder.parent):
         if not folder.is_dir():
-            _convert(_gguf_file(), folder)
+            # A thread that has computed keeps its pool of OpenMP threads while it lives, and more threads
+            # than cores make every later parallel step slower: the converting thread ends with its work.
+            with ThreadPoolExecutor(max_workers=1) as converting:
+                converting.submit(_convert, _gguf_file(), folder).result()
     return folder
 
 
