@@ -14,8 +14,8 @@ from labeling.votes.human import Voted, voted
 from labeling.votes.read import VotesRead, read_votes
 from labeling.votes.sheet import HumanVote, Sheet, sheets
 from labeling.votes.write import votes_as_lines, write_sheets
+from pipeline.disk import write_whole
 from pipeline.rows import InputError
-from pipeline.shards import write_whole
 from pipeline.store import iter_records
 from solon.recipe import Recipe
 from solon.run_folder import RunFolder

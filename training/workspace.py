@@ -15,6 +15,7 @@ from pathlib import Path
 from engine.local_model import locate
 from engine.model_folder import content_digest
 from engine.settings import ModelSettings
+from pipeline.disk import sync_folder
 from training.data import Row
 from training.model import TrainingError
 from training.settings import WITHOUT_EFFECT, TrainerSettings
@@ -68,7 +69,7 @@ class Workspace:
         """Give the written outputs their final name and take the rest away."""
         _sync(self.result)
         self.result.rename(self.out)
-        _sync_folder(self.out.parent)
+        sync_folder(self.out.parent)
         shutil.rmtree(self.partial, ignore_errors=True)
 
 
@@ -132,12 +133,4 @@ def _sync(folder: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from constitution.document import Problem
 from labeling.votes.sheet import HumanVote, Sheet
+from pipeline.disk import write_whole
 from pipeline.rows import InputError
-from pipeline.shards import write_whole
 from prompts.message import as_dicts
 
 COLUMNS = ("id", "pair", "prompt", "response_1", "response_2", "annotator", "vote")
