@@ -14,7 +14,7 @@ from typing import Generic, TypedDict, TypeVar
 from critique.model import Trajectory
 from critique.select import Selected
 from labeling.markdown import cell
-from labeling.model import Comparison, Judgment, LabelingSettings, Labelled
+from labeling.model import CONSTRUCTED, Comparison, Judgment, LabelingSettings, Labelled
 from pipeline.store import write_records
 from prompts.message import Conversation, Message, MessageDict, as_dicts
 
@@ -71,9 +71,10 @@ class SFTRow(ProvenanceColumns):
 class PreferenceRow(ProvenanceColumns):
     """A row of the preference dataset.
 
-    Of several votes, the logits are means, the masses the smallest ones, and `principle` names all that
-    voted, with commas. The `vote_` lists have one entry for each vote, in one order; there the first response
-    is the one that `judged_first_better` means, whichever was chosen.
+    `chosen_probability` is the soft label: calibrated where the judge decides and an audit, whose digest
+    `audit` is, says how. Of several votes, the logits are means, the masses the smallest ones, and
+    `principle` names all that voted, with commas. The `vote_` lists have one entry for each vote, in one
+    order; there the first response is the one that `judged_first_better` means, whichever was chosen.
     """
 
     id: str
@@ -82,10 +83,12 @@ class PreferenceRow(ProvenanceColumns):
     rejected: list[MessageDict]
     chosen_probability: float
     decided_by: str
+    audit: str
     source: str
     category: str
     principle: str
     judged_first_better: float | None
+    calibrated_first_better: float | None
     first_is_chosen: bool
     forward_logit: float | None
     backward_logit: float | None
@@ -111,6 +114,19 @@ class PreferenceRow(ProvenanceColumns):
 
 
 ExportedRow = TypeVar("ExportedRow", SFTRow, PreferenceRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What an audit makes of a judge's labels: `digest` names it and travels with every pair.
+
+    `calibrated` maps the judge's probability to a corrected one; a pair whose likelier response has less than
+    `min_confidence` then is a tie.
+    """
+
+    digest: str
+    calibrated: Callable[[float], float]
+    min_confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +171,19 @@ def _sft_rows(
 
 
 def preference_dataset(
-    labelled: Iterable[Labelled], settings: LabelingSettings, provenance: Provenance
+    labelled: Iterable[Labelled],
+    settings: LabelingSettings,
+    provenance: Provenance,
+    *,
+    trust: Trust | None = None,
 ) -> Exported[PreferenceRow]:
-    """Judged pairs as `prompt`, `chosen`, `rejected`; ties, refusals and unparsed judgments are counted."""
+    """Judged pairs as `prompt`, `chosen`, `rejected`; ties, refusals and unparsed judgments are counted.
+
+    `trust` is what an audit says of the judge; without one its probabilities are taken as they are.
+    """
     counts: Counter[str] = Counter()
-    return Exported(PreferenceRow, _preference_rows(labelled, settings, provenance, counts=counts), counts)
+    rows = _preference_rows(labelled, settings, provenance, trust=trust, counts=counts)
+    return Exported(PreferenceRow, rows, counts)
 
 
 def _preference_rows(
@@ -167,48 +191,65 @@ def _preference_rows(
     settings: LabelingSettings,
     provenance: Provenance,
     *,
+    trust: Trust | None,
     counts: Counter[str],
 ) -> Iterator[PreferenceRow]:
     for item in labelled:
-        first_wins, decided_by = _winner(item, settings)
-        if first_wins is None:
-            counts[f"{item.comparison.source}: {item.judgment.verdict}"] += 1
+        label = _label(item, settings, trust)
+        if label.first_wins is None:
+            counts[f"{item.comparison.source}: {label.why}"] += 1
             continue
         counts[f"{item.comparison.source}: kept"] += 1
-        yield _preference(item, provenance, first_wins=first_wins, decided_by=decided_by)
+        yield _preference(item, provenance, label=label)
 
 
-def _winner(item: Labelled, settings: LabelingSettings) -> tuple[bool | None, str]:
-    if settings.decide == "construction" and item.comparison.source != "samples":
-        return True, "construction"
-    if item.judgment.verdict not in ("first", "second"):
-        return None, "judge"
-    return item.judgment.verdict == "first", "judge"
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What a pair's label is. `first_wins` is None where it has none; `why` says who decided, or why not.
+
+    `probability` is that of the first response being better, by the judge, calibrated where that is known.
+    """
+
+    first_wins: bool | None
+    why: str
+    probability: float | None
+    audit: str
 
 
-def _preference(
-    item: Labelled, provenance: Provenance, *, first_wins: bool, decided_by: str
-) -> PreferenceRow:
+def _label(item: Labelled, settings: LabelingSettings, trust: Trust | None) -> _Label:
+    judged, audit = item.judgment.probability, trust.digest if trust else ""
+    probability = trust.calibrated(judged) if trust and judged is not None else judged
+    if settings.decide == "construction" and item.comparison.source in CONSTRUCTED:
+        return _Label(True, "construction", probability, audit)
+    if item.judgment.verdict not in ("first", "second") or probability is None:
+        return _Label(None, item.judgment.verdict, probability, audit)
+    if trust and max(probability, 1 - probability) < trust.min_confidence:
+        return _Label(None, "tie, below the calibrated confidence", probability, audit)
+    return _Label(item.judgment.verdict == "first", "judge", probability, audit)
+
+
+def _preference(item: Labelled, provenance: Provenance, *, label: _Label) -> PreferenceRow:
     comparison: Comparison = item.comparison
     judgment: Judgment = item.judgment
     votes = judgment.votes
+    first_wins = bool(label.first_wins)
     chosen, rejected = (
         (comparison.first, comparison.second) if first_wins else (comparison.second, comparison.first)
     )
-    judged = judgment.probability
-    judged_chosen = (judged or 0.0) if first_wins else 1 - (judged or 0.0)
-    probability = 1.0 if decided_by == "construction" else judged_chosen
+    first_better = 1.0 if label.why == "construction" else label.probability or 0.0
     return {
         "id": comparison.id,
         "prompt": as_dicts(comparison.conversation),
         "chosen": as_dicts((Message("assistant", chosen.text),)),
         "rejected": as_dicts((Message("assistant", rejected.text),)),
-        "chosen_probability": probability,
-        "decided_by": decided_by,
+        "chosen_probability": first_better if first_wins else 1 - first_better,
+        "decided_by": label.why,
+        "audit": label.audit,
         "source": comparison.source,
         "category": comparison.category,
         "principle": ", ".join(dict.fromkeys(vote.principle for vote in votes)),
-        "judged_first_better": judged,
+        "judged_first_better": judgment.probability,
+        "calibrated_first_better": label.probability if label.audit else None,
         "first_is_chosen": first_wins,
         "forward_logit": judgment.forward_logit,
         "backward_logit": judgment.backward_logit,
@@ -240,22 +281,28 @@ def _smallest(values: Iterable[float | None]) -> float | None:
 
 
 def write_dataset(
-    folder: Path, exported: Exported[ExportedRow], *, title: str, facts: Callable[[], Mapping[str, str]]
+    folder: Path,
+    exported: Exported[ExportedRow],
+    *,
+    title: str,
+    facts: Callable[[], Mapping[str, str]],
+    warning: str = "",
 ) -> Path:
     """Shards `train-*.parquet` and the card `README.md` in the folder, which is returned.
 
-    `facts` is asked once all rows are written, so that it may say what was counted on the way.
+    `facts` is asked once all rows are written, so that it may say what was counted on the way. `warning` is
+    what a reader must know first.
 
     Raises:
         StoreError: nothing was kept, or a file cannot be written.
     """
     kept = write_records(folder, exported.rows, exported.kind, stem="train").records
-    card = _card(title, exported.counts, facts(), kept=kept)
+    card = _card(title, exported.counts, facts(), kept=kept, warning=warning)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return folder
 
 
-def _card(title: str, counts: Mapping[str, int], facts: Mapping[str, str], *, kept: int) -> str:
+def _card(title: str, counts: Mapping[str, int], facts: Mapping[str, str], *, kept: int, warning: str) -> str:
     left_out = {key: count for key, count in sorted(counts.items()) if not key.endswith(": kept")}
     lines = [
         "---",
@@ -266,6 +313,7 @@ def _card(title: str, counts: Mapping[str, int], facts: Mapping[str, str], *, ke
         "  data_files: train-*.parquet",
         "---",
         "",
+        *([f"> **{cell(warning)}**", ""] if warning else []),
         f"# {cell(title)}",
         "",
         "Made by Solon. Labels and revisions were written by a model, not by people.",

@@ -14,9 +14,16 @@ from engine.protocol import LabelWay
 from prompts.message import Conversation
 
 Source = Literal["samples", "revision", "hard_negative"]
+Origin = Literal[Source, "human"]
+"""Where a comparison comes from: a source of the recipe's pairs, or a file of pairs that people labelled."""
+CONSTRUCTED: frozenset[Source] = frozenset({"revision", "hard_negative"})
+"""Sources whose first response is better by how the pair was made."""
 Verdict = Literal["first", "second", "tie", "unparsed", "refused"]
 Combine = Literal["mean_probability", "mean_logit"]
 MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood"]
+
+MAKING_PAIRS = ("pairs", "limits", "sample", "decide")
+"""Settings of the pairs alone: whatever they say, a judge says the same of a given pair."""
 
 NO_PREFERENCE = 1e-9
 """A probability this close to 0.5, or log-odds this close to 0, name no response: rounding is no opinion."""
@@ -126,6 +133,11 @@ class LabelingSettings(Section):
         default_factory=SamplingSettings, description="the judge's reasoning, for `method: reasoned`"
     )
 
+    @property
+    def judge_decides(self) -> bool:
+        """Whether any label is the judge's: how good it is matters then."""
+        return self.decide == "judge" or not CONSTRUCTED.issuperset(self.pairs)
+
     @field_validator("judges")
     @classmethod
     def _each_once(cls, judges: tuple[str, ...]) -> tuple[str, ...]:
@@ -152,7 +164,7 @@ class Comparison:
     """A conversation and two responses to it."""
 
     id: str
-    source: Source
+    source: Origin
     conversation: Conversation
     first: Text
     second: Text

@@ -32,6 +32,7 @@ examples:
   solon init my-project                     a recipe, a constitution, prompts and data to edit
   solon validate my-project/recipe.yaml     everything that can be found out before a model loads
   solon estimate my-project/recipe.yaml     what it will cost, from a small sample
+  solon audit my-project/recipe.yaml        how far its judge agrees with people
   solon run my-project/recipe.yaml          all of it; run it again to go on where it stopped
   solon status runs/my-run                  how far it is
   solon serve my-project/recipe.yaml        vLLM's server for the recipe's model, until Ctrl-C
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="show Solon's version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run_commands(commands)
+    _add_audit(commands)
     _add_watching_commands(commands)
     _add_serve(commands)
     _add_other_commands(commands)
@@ -133,6 +135,27 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         if name == "train":
             parser.add_argument("--method", choices=("sft", "dpo"), help="only this one")
             parser.set_defaults(only=("sft", "dpo"))
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    purpose = "how far a judge agrees with people, and whether its labels may train"
+    parser = commands.add_parser("audit", help=purpose, description=purpose.capitalize() + ".")
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE|MODEL",
+        help="a recipe, or its folder; or a model alone: a folder, an id on the Hub, or `embedded`",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="pairs that people labelled, for `audit.labels`",
+    )
+    parser.add_argument("--budget", type=int, metavar="N", help="at most so many pairs (`audit.budget`)")
+    _add_out(parser)
+    _add_consent(parser)
+    parser.set_defaults(command=_audit, resumes=True)
 
 
 def _add_other_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -209,6 +232,10 @@ def _add_consent(parser: argparse.ArgumentParser) -> None:
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file, or its folder")
+    _add_out(parser)
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<name>)")
     parser.add_argument(
         "--set",
@@ -239,12 +266,26 @@ def _add_constitution_commands(commands: "argparse._SubParsersAction[argparse.Ar
 
 
 def _run(given: argparse.Namespace) -> int:
-    from solon.console import reporter
     from solon.recipe import load_recipe
-    from solon.run_folder import default_out, open_run_folder
 
     loaded = load_recipe(given.recipe, given.settings)
-    stages = _stages(loaded, given)
+    return _go(loaded, _stages(loaded, given), given)
+
+
+def _audit(given: argparse.Namespace) -> int:
+    from solon.audit import audit_settings, judge_recipe
+
+    loaded = judge_recipe(
+        given.recipe, labels=given.labels or (), budget=given.budget, overrides=given.settings
+    )
+    audit_settings(loaded)
+    return _go(loaded, ("audit",), given)
+
+
+def _go(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Namespace) -> int:
+    from solon.console import reporter
+    from solon.run_folder import default_out, open_run_folder
+
     out = given.out or default_out(loaded.recipe)
     _require_sound(loaded, out, accept_changes=given.accept_changes)
     from solon.interrupt import stoppable

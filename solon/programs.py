@@ -65,7 +65,7 @@ class TrainingRequests:
         return self.count
 
     def __iter__(self) -> Iterator[Request]:
-        data, base = self.loaded.recipe.data, self.loaded.folder
+        data, base = self.loaded.data, self.loaded.folder
         yield from iter_requests(data.red_team, "red_team", base=base)
         if data.helpful is not None:
             yield from iter_requests(data.helpful, "helpful", base=base)
@@ -73,7 +73,7 @@ class TrainingRequests:
 
 def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
     """The prompts to learn from; `InputError` where they cannot be used, or some are held out."""
-    data, base = loaded.recipe.data, loaded.folder
+    data, base = loaded.data, loaded.folder
     count = check_requests(data.red_team, "red_team", base=base)
     if data.helpful is not None:
         count += check_requests(data.helpful, "helpful", base=base)

@@ -11,13 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from constitution.document import Section, read_document, validate
 from constitution.load import find, load
 from constitution.model import Constitution, Slug, Text
 from critique.model import CritiqueSettings
 from engine.settings import ModelSettings
+from labeling.audit.settings import AuditSettings
 from labeling.model import JUDGE, LabelingSettings
 from prompts.render import Family, Prompts
 from solon.overrides import override
@@ -25,10 +26,11 @@ from training.settings import TrainingSettings
 
 FILE_NAME = "recipe.yaml"
 
-Stage = Literal["critique", "sft", "label", "dpo", "evaluate"]
+Stage = Literal["audit", "critique", "sft", "label", "dpo", "evaluate"]
 """What a run does, in this order; a stage whose section is null is left out."""
 
 SECTIONS: Mapping[Stage, str] = {
+    "audit": "audit",
     "critique": "critique",
     "sft": "training.sft",
     "label": "labeling",
@@ -117,10 +119,19 @@ class Recipe(Section):
     prompts: PromptSettings = Field(
         default_factory=PromptSettings, description="the templates that speak to the models"
     )
-    data: DataSettings = Field(description="the prompts to learn from")
+    data: DataSettings | None = Field(
+        default=None, description="the prompts to learn from; null: the recipe audits a judge, and no more"
+    )
     models: ModelsSettings = Field(default_factory=ModelsSettings, description="who answers and who judges")
     critique: CritiqueSettings = Field(
         default_factory=CritiqueSettings, description="answers, critiques and revisions"
+    )
+    audit: AuditSettings | None = Field(
+        default=None, description="the judge against people's labels, which gates training; null: none"
+    )
+    unaudited: bool = Field(
+        default=False,
+        description="train on the judge's labels although no audit speaks for it; the cards say so first",
     )
     labeling: LabelingSettings | None = Field(
         default=None, description="preference pairs and their labels; null: none are made"
@@ -134,10 +145,26 @@ class Recipe(Section):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages that the recipe has, in their order."""
+        """The stages that the recipe has, in their order; without data only the judge can be audited."""
         training = self.training
-        sections = (self.critique, training.sft, self.labeling, training.dpo, self.evaluation)
-        return tuple(stage for stage, section in zip(SECTIONS, sections, strict=True) if section is not None)
+        sections = (self.audit, self.critique, training.sft, self.labeling, training.dpo, self.evaluation)
+        named = zip(SECTIONS, sections, strict=True)
+        stages = tuple(stage for stage, section in named if section is not None)
+        return stages if self.data else tuple(stage for stage in stages if stage == "audit")
+
+    @property
+    def gated(self) -> bool:
+        """Whether labels that a judge decides are trained on, so that its audit has to speak for it."""
+        learnt = self.training.dpo is not None and self.labeling is not None and self.labeling.judge_decides
+        return learnt and not self.unaudited
+
+    @model_validator(mode="after")
+    def _has_work(self) -> "Recipe":
+        if self.data is None and self.audit is None:
+            raise ValueError(
+                "`data` is missing: the prompts to learn from (or `audit:`, to audit a judge alone)"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -182,21 +209,40 @@ class LoadedRecipe:
 
     @property
     def judges(self) -> dict[str, ModelSettings]:
-        """The models that vote on pairs, by role, their folders absolute; none where nothing is labelled.
+        """The models that vote on pairs, by role, their folders absolute; none where nothing is judged.
 
         Names that the recipe gives to no model are left out; `solon validate` reports them.
         """
         known = {JUDGE: self.judge, **self.recipe.models.panel}
-        names = self.recipe.labeling.judges if self.recipe.labeling else ()
+        votes = self.recipe.labeling is not None or self.recipe.audit is not None
+        names = self.labeling.judges if votes else ()
         return {name: self._found(known[name]) for name in names if name in known}
+
+    @property
+    def data(self) -> DataSettings:
+        """The prompts to learn from, which every stage but the audit has; `ValueError` without any."""
+        if self.recipe.data is None:
+            raise ValueError(f"{self.path}: the recipe has no `data`")
+        return self.recipe.data
+
+    @property
+    def labeling(self) -> LabelingSettings:
+        """How the judge is asked: the defaults where the recipe makes no labels and audits all the same."""
+        return self.recipe.labeling or LabelingSettings()
+
+    @property
+    def human_labels(self) -> dict[str, Path]:
+        """The audit's files and folders by their place in the recipe."""
+        paths = self.recipe.audit.labels if self.recipe.audit else ()
+        return {f"audit.labels[{number}]": self.resolve(path) for number, path in enumerate(paths)}
 
     @property
     def sources(self) -> dict[str, Source]:
         """The recipe's data by its place there: `data.red_team`, `evaluation.harmful` and so on."""
         data, evaluation = self.recipe.data, self.recipe.evaluation
         named = {
-            "data.red_team": data.red_team,
-            "data.helpful": data.helpful,
+            "data.red_team": data.red_team if data else None,
+            "data.helpful": data.helpful if data else None,
             "evaluation.harmful": evaluation.harmful if evaluation else None,
             "evaluation.harmless": evaluation.harmless if evaluation else None,
         }

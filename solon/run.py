@@ -1,4 +1,4 @@
-"""The main job, stage by stage: critique, SFT, labels, DPO, evaluation, report.
+"""The main job, stage by stage: audit, critique, SFT, labels, DPO, evaluation, report.
 
 Each stage reads what the one before it stored in the run folder and stores its own output there. A run that
 was stopped goes on where it stood: finished stages are skipped, whole shards of an unfinished one too, and
@@ -17,6 +17,7 @@ from critique.model import Trajectory
 from engine.protocol import Engine
 from engine.settings import ModelSettings
 from evaluation.model import Graded, ModelResult, Suite
+from labeling.audit.ask import Audited
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
 from labeling.model import LabelingSettings, Labelled
 from pipeline.context import Context
@@ -25,6 +26,16 @@ from pipeline.journal import Journal
 from pipeline.runner import HasId, Program
 from pipeline.store import StoredRecords, StoredRows, iter_records
 from prompts.message import Conversation
+from solon.audit import (
+    audit_fact,
+    audit_pairs,
+    audit_settings,
+    auditor,
+    judge_facts,
+    require_fit,
+    trust,
+    warning,
+)
 from solon.console import Reporter
 from solon.engines import in_flight, open_roles
 from solon.estimated import compared
@@ -97,6 +108,7 @@ class _Run:
         # A signal's handler runs between two steps of the loop: this wakes it to take them.
         self.stop.then(lambda: loop.call_soon_threadsafe(lambda: None))
         steps = {
+            "audit": (self.folder.audit, self.audit),
             "critique": (self.folder.trajectories, self.critique),
             "sft": (self.folder.sft, self.sft),
             "label": (self.folder.comparisons, self.label),
@@ -106,6 +118,8 @@ class _Run:
         for stage in stages:
             output, work = steps[stage]
             await self._stage(stage, output, work)
+            if stage == "audit" and "dpo" in stages:
+                require_fit(self.loaded, self.folder)
         comparison = compared(self.progress.stages, self.folder)
         if comparison:
             self.reporter.say(comparison)
@@ -140,6 +154,34 @@ class _Run:
         return input_digests(self.loaded)
 
     # The stages, in the order of the data's way.
+
+    async def audit(self) -> None:
+        """The judge on pairs that people labelled: figures, report and verdict."""
+        from labeling.audit.record import audit, write_audit
+        from labeling.audit.report import headline, write_report
+
+        given, program = audit_pairs(self.loaded, self.folder), auditor(self.loaded)
+        for file in given.files:
+            self.reporter.say(str(file))
+        async with self._engines(**self.loaded.judges) as context:
+            folder = self.folder.audited
+            await self._rows("audit", program, given.rows, context, kind=Audited, folder=folder, many=True)
+            judge = judge_facts(self.loaded, context.engines)
+        audited = list(iter_records(folder, Audited))
+        found = audit(
+            audited,
+            given.pairs,
+            self.loaded.labeling,
+            thresholds=audit_settings(self.loaded).thresholds,
+            judge=judge,
+            files=given.files,
+            failed=self.progress.stages["audit"].failed,
+            seed=self.loaded.recipe.seed,
+        )
+        report = write_report(self.folder.audit.parent, found, audited, name=self.loaded.recipe.name)
+        write_audit(self.folder.audit, found)
+        self.reporter.say(f"audit: {headline(found)}")
+        self.reporter.say(f"audit: {report.resolve()}")
 
     async def critique(self) -> None:
         """Respond, critique, revise; then the SFT dataset of what is fit to learn from."""
@@ -203,12 +245,15 @@ class _Run:
             )
         agreed = _Agreement(program.judge.method.ordered)
         labelled = agreed.counting(iter_records(self.folder.comparisons, Labelled))
-        dataset = preference_dataset(labelled, settings, provenance)
+        if self.loaded.recipe.audit is not None:
+            self._made("audit", self.folder.audit, needs="audit")
+        dataset = preference_dataset(labelled, settings, provenance, trust=trust(self.loaded, self.folder))
         write_dataset(
             self.folder.preferences,
             dataset,
             title=f"{self.loaded.recipe.name}: preferences",
             facts=lambda: self._facts() | self._labels_facts(settings) | {"agreement": str(agreed)},
+            warning=warning(self.loaded, self.folder),
         )
         self._counts("preference dataset", dataset.counts)
         self.reporter.say(str(agreed))
@@ -218,6 +263,7 @@ class _Run:
         settings = self.loaded.recipe.training.dpo
         if settings is None:
             raise RunError("the recipe has no `training.dpo` section; add one, or leave this stage out")
+        require_fit(self.loaded, self.folder)
         from training.dpo import train_dpo
 
         rows = StoredRows(self._made("label", self.folder.preferences, needs="label"))
@@ -230,7 +276,7 @@ class _Run:
                 settings=settings,
                 out=self.folder.dpo,
                 seed=self.loaded.recipe.seed,
-                card=self._facts(),
+                card=self._facts() | self._judge_facts(),
                 samples=self._sample_conversations(),
                 progress=progress,
             )
@@ -377,7 +423,17 @@ class _Run:
         """How the pairs were judged, and by whom."""
         judges = ", ".join(f"{role}: {model.model}" for role, model in self.loaded.judges.items())
         votes = "one principle" if settings.principles == 1 else f"{settings.principles} principles"
-        return {"judge": judges, "labels": f"by method {settings.method}, {votes} to a pair"}
+        return {
+            "judge": judges,
+            "labels": f"by method {settings.method}, {votes} to a pair",
+            "audit of the judge": audit_fact(self.loaded, self.folder),
+        }
+
+    def _judge_facts(self) -> dict[str, str]:
+        """What a model's card says of whose labels it learnt from."""
+        audit = {"audit of the judge": audit_fact(self.loaded, self.folder)}
+        first = warning(self.loaded, self.folder)
+        return audit | ({"warning": first} if first else {})
 
     def _counts(self, name: str, counts: Mapping[str, int]) -> None:
         self.reporter.say(f"{name}: " + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))

@@ -7,12 +7,13 @@ with the same settings and the same inputs and is gone on with. Any other folder
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from constitution.document import DocumentError, read_document, validate
+from labeling.audit.human.load import human_files
 from pipeline.disk import is_full, write_whole
 from pipeline.journal import locked
 from prompts.render import VARIABLES
@@ -99,6 +100,16 @@ class RunFolder:
     @property
     def comparisons(self) -> Path:
         return self.data / "comparisons"
+
+    @property
+    def audited(self) -> Path:
+        """The judge's answers to pairs that people labelled."""
+        return self.path / "audit" / "answers"
+
+    @property
+    def audit(self) -> Path:
+        """What they come to: figures, verdict, calibrator."""
+        return self.path / "audit" / "audit.json"
 
     @property
     def votes(self) -> Path:
@@ -281,7 +292,13 @@ def input_digests(loaded: LoadedRecipe) -> Mapping[str, str]:
         "constitution": loaded.constitution.digest,
         "prompts": hashlib.sha256(templates.encode()).hexdigest(),
         **{place: _source_digest(source, loaded.folder) for place, source in loaded.sources.items()},
+        **{place: _labels_digest(path) for place, path in loaded.human_labels.items()},
     }
+
+
+def _labels_digest(path: Path) -> str:
+    """A file that is missing is told of when labels are read, and the others are used."""
+    return _digest(human_files(path)) if path.exists() else "missing"
 
 
 def _source_digest(source: Source, base: Path) -> str:
@@ -289,7 +306,10 @@ def _source_digest(source: Source, base: Path) -> str:
         return "on the Hub"
     path = base / Path(source.path).expanduser()
     # A saved dataset's content is named by the fingerprint in its small JSON files.
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    return _digest(sorted(path.rglob("*.json")) if path.is_dir() else [path])
+
+
+def _digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as opened:

@@ -7,8 +7,10 @@ is another one now is made again; that is how `--accept-changes` finds what a ch
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from engine.settings import ModelSettings
+from labeling.model import MAKING_PAIRS
 from pipeline.shards import read_manifest
 from solon.progress import Progress
 from solon.recipe import LoadedRecipe, Stage
@@ -21,10 +23,21 @@ def made_from(
 ) -> str:
     """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
     parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
-    left_out = {"sft", "dpo"} - set(loaded.recipe.stages)
+    left_out = {"audit", "sft", "dpo"} - set(loaded.recipe.stages)
     earlier = {name: _output(name, folder, progress) for name in _EARLIER[stage] if name not in left_out}
     text = json.dumps({"stage": stage, **parts, **earlier}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _audit(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    settings = loaded.recipe.audit
+    return {
+        **_asking(files),
+        "judges": {role: _model(settings) for role, settings in loaded.judges.items()},
+        "labeling": loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS)),
+        "audit": settings.model_dump(mode="json", exclude={"labels", "min_confidence"}) if settings else None,
+        "labels": {place: files[place] for place in loaded.human_labels},
+    }
 
 
 def _critique(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
@@ -48,6 +61,8 @@ def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
         "assistant": _model(loaded.assistant),
         "judges": {role: _model(settings) for role, settings in loaded.judges.items()},
         "labeling": settings.model_dump(mode="json") if settings else None,
+        "min_confidence": loaded.recipe.audit.min_confidence if loaded.recipe.audit else None,
+        "unaudited": loaded.recipe.unaudited,
         "selection": loaded.recipe.critique.selection.model_dump(mode="json"),
     }
 
@@ -71,11 +86,19 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
     }
 
 
-_PARTS = {"critique": _critique, "sft": _sft, "label": _label, "dpo": _dpo, "evaluate": _evaluate}
+_PARTS = {
+    "audit": _audit,
+    "critique": _critique,
+    "sft": _sft,
+    "label": _label,
+    "dpo": _dpo,
+    "evaluate": _evaluate,
+}
 _EARLIER: Mapping[Stage, tuple[str, ...]] = {
+    "audit": ("votes",),
     "critique": (),
     "sft": ("SFT dataset",),
-    "label": ("trajectories", "sft"),
+    "label": ("audit", "trajectories", "sft"),
     "dpo": ("preferences", "sft"),
     "evaluate": ("sft", "dpo"),
 }
@@ -88,11 +111,17 @@ def _output(name: str, folder: RunFolder, progress: Progress) -> str:
         "trajectories": folder.trajectories,
         "preferences": folder.preferences,
     }
+    if name in ("audit", "votes"):
+        return _content(folder.audit if name == "audit" else folder.votes)
     if name in folders:
         manifest = read_manifest(folders[name])
         return manifest.digest if manifest else ""
     stage = progress.stages.get(name)
     return stage.made_from if stage else ""
+
+
+def _content(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
 def _asking(files: Mapping[str, str]) -> dict[str, object]:

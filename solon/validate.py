@@ -12,10 +12,11 @@ from critique.model import Kind, Request
 from labeling.judge import METHODS
 from labeling.model import JUDGE
 from prompts.render import PromptError
+from solon.audit import audit_pairs
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.models import model_problems
 from solon.recipe import LoadedRecipe
-from solon.run_folder import objection_to
+from solon.run_folder import RunFolder, objection_to
 
 KINDS: Mapping[str, Kind] = {
     "data.red_team": "red_team",
@@ -33,6 +34,7 @@ def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -
         *_template_problems(loaded),
         *_data_problems(loaded),
         *_plan_problems(loaded),
+        *_audit_problems(loaded, out),
         *_model_problems(loaded),
     ]
     # The folder is compared by what the files hold: worth doing only where all of them can be read.
@@ -46,14 +48,14 @@ def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:
         yield str(error)
         return
     drawn = [principle for principle in constitution.principles if principle.weight > 0]
-    if not any(principle.can_revise for principle in drawn):
+    if "critique" in loaded.recipe.stages and not any(principle.can_revise for principle in drawn):
         yield _lacking(loaded, "critique and revision requests", "critique and revision")
-    if loaded.recipe.labeling and not any(principle.can_compare for principle in drawn):
+    if not loaded.judges:
+        return
+    if not any(principle.can_compare for principle in drawn):
         yield _lacking(loaded, "a comparison question", "labeling")
-    elif loaded.recipe.labeling:
-        lacking = METHODS[loaded.recipe.labeling.method].lacks(constitution)
-        if lacking:
-            yield f"constitution {loaded.recipe.constitution}: {lacking}"
+    elif lacking := METHODS[loaded.labeling.method].lacks(constitution):
+        yield f"constitution {loaded.recipe.constitution}: {lacking}"
 
 
 def _lacking(loaded: LoadedRecipe, what: str, use: str) -> str:
@@ -116,9 +118,35 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
     yield from _judge_problems(loaded)
 
 
+def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
+    """Labels of a judge that nobody checks, and audits that cannot be passed."""
+    recipe = loaded.recipe
+    if recipe.audit is None:
+        if recipe.gated:
+            yield (
+                f"{loaded.path}: `training.dpo` learns from the judge's labels, and nothing says how good "
+                "they are\n"
+                "  next: hold the judge against pairs that people labelled, `audit: {labels: [FILE]}`\n"
+                "        (docs/audit.md), or say `unaudited: true`, which the cards then say first"
+            )
+        return
+    try:
+        pairs = len(audit_pairs(loaded, RunFolder(out)).pairs)
+    except DocumentError as error:
+        yield f"audit: {error}"
+        return
+    wanted = recipe.audit.thresholds.min_usable
+    if recipe.gated and pairs < wanted:
+        yield (
+            f"{loaded.path}: the audit has {pairs} pairs, and `audit.thresholds.min_usable` asks for "
+            f"{wanted}: it cannot be passed\n"
+            "  next: more files in `audit.labels`, a larger `audit.budget`, or another threshold"
+        )
+
+
 def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Judges that vote and are no model, and models of the panel that do not vote."""
-    judges = loaded.recipe.labeling.judges if loaded.recipe.labeling else ()
+    judges = loaded.labeling.judges if {"audit", "label"} & set(loaded.recipe.stages) else ()
     panel = loaded.recipe.models.panel
     for name in judges:
         if name != JUDGE and name not in panel:
@@ -137,7 +165,10 @@ def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
 
 
 def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
-    yield from model_problems(loaded.assistant, "models.assistant")
+    if loaded.recipe.data is not None:
+        yield from model_problems(loaded.assistant, "models.assistant")
+    elif loaded.judge == loaded.assistant:
+        yield from model_problems(loaded.judge, "models.judge")
     if loaded.recipe.models.judge is not None and loaded.judge != loaded.assistant:
         yield from model_problems(loaded.judge, "models.judge")
     for name, settings in loaded.judges.items():

@@ -27,6 +27,8 @@ SMALL = (
     "critique.selection={keep_cut_off: all, max_repetition: 1, max_similarity: 1, max_example_similarity: 1}",
     "labeling.pairs=[samples, revision, hard_negative]",
     "labeling.sample.max_tokens=12",
+    # Samples are decided by the judge, and this one is at chance.
+    "unaudited=true",
     "training.sft.epochs=1",
     "training.dpo.epochs=1",
 )

@@ -47,15 +47,19 @@ def model_card(
     dropped: str,
 ) -> str:
     """The card's text. `facts` are told by the caller (constitution, judge, data set, counts) and kept as
-    they are; a fact named `datasets` also goes into the metadata where it holds Hub ids.
+    they are; a fact named `datasets` also goes into the metadata where it holds Hub ids, and one named
+    `warning` is what a reader must know first.
     """
     base = public_name(model.model)
+    warning = facts.get("warning", "")
+    facts = {name: value for name, value in facts.items() if name != "warning"}
     metadata = yaml.safe_dump(_metadata(stage, kind, base, facts), sort_keys=False, allow_unicode=True)
     use = (_USE_ADAPTER if kind == "adapter" else _USE_MODEL).format(
         base=json.dumps(base, ensure_ascii=False)
     )
     sections = [
         f"---\n{metadata}---",
+        f"> **{cell(warning)}**" if warning else "",
         f"# {cell(base)}: {METHODS[stage]}",
         f"A {'LoRA adapter over' if kind == 'adapter' else 'full fine-tune of'} {cell(base)}, "
         f"trained by {METHODS[stage]} with Solon.{_embedded_note(model)}",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from labeling.audit.human.form import cluster_of
 from labeling.audit.model import HumanPair, Opinion
-from labeling.model import Comparison, Judgment, Labelled
+from labeling.audit.opinion import opinion_of
+from labeling.model import Comparison, Labelled
 from labeling.votes.sheet import Choice, HumanVote
 
 SOURCE = "votes"
@@ -33,7 +34,7 @@ def voted(labelled: Iterable[Labelled], votes: Iterable[HumanVote]) -> Voted:
     decided = list(_decided(labelled, choices, left_out))
     pairs = [_pair(item.comparison, first_wins=wins) for item, wins in decided]
     opinions = [
-        _opinion(pair, item.judgment, first_wins=wins)
+        opinion_of(pair, item.judgment, chosen_is_first=wins)
         for pair, (item, wins) in zip(pairs, decided, strict=True)
     ]
     return Voted(tuple(pairs), tuple(opinions), left_out)
@@ -65,26 +66,3 @@ def _pair(comparison: Comparison, *, first_wins: bool) -> HumanPair:
         kind=comparison.category,
         source=SOURCE,
     )
-
-
-def _opinion(pair: HumanPair, judgment: Judgment, *, first_wins: bool) -> Opinion:
-    """The judge's recorded readings, turned so that positive log-odds are for the people's choice."""
-    forward, backward = judgment.forward_logit, judgment.backward_logit
-    probability = judgment.probability
-    if not first_wins and probability is not None:
-        probability = 1 - probability
-    return Opinion(
-        pair.id,
-        pair.cluster,
-        chosen_first=forward if first_wins else backward,
-        chosen_second=_turned(backward if first_wins else forward),
-        probability=probability,
-        chosen_words=len(pair.chosen.split()),
-        rejected_words=len(pair.rejected.split()),
-        kind=pair.kind,
-        source=pair.source,
-    )
-
-
-def _turned(logit: float | None) -> float | None:
-    return None if logit is None else -logit

@@ -99,14 +99,15 @@ class _Batch:
 
 def _named(paths: Iterable[Path]) -> list[tuple[Path, str]]:
     """The files with names that tell them apart: as much of the end of each path as that takes."""
-    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
+    files = list(dict.fromkeys(file for path in paths for file in human_files(path)))
     depth, longest = 1, max((len(file.parts) for file in files), default=1)
     while depth < longest and len({file.parts[-depth:] for file in files}) < len(files):
         depth += 1
     return [(file, "/".join(file.parts[-depth:])) for file in files]
 
 
-def _files(path: Path) -> list[Path]:
+def human_files(path: Path) -> list[Path]:
+    """The file, or those of a folder that may hold labels."""
     if not path.is_dir():
         return [path]
     names = (*FORMATS, *(f"{suffix}.gz" for suffix in FORMATS))
