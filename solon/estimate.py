@@ -21,12 +21,13 @@ from pipeline.context import Context, Tally
 from pipeline.gate import Stop
 from pipeline.journal import Journal
 from pipeline.runner import HasId, Outcome, Program, collect, run_rows
+from solon.audit import audit_pairs, auditor
 from solon.console import Reporter, duration
 from solon.engines import in_flight, open_roles
 from solon.estimated import Prices, StageEstimate, read_estimate, write_estimate
 from solon.programs import answerer, candidates, labeler, questions, reviser, training_requests
 from solon.recipe import LoadedRecipe
-from solon.run_folder import estimate_folder
+from solon.run_folder import RunFolder, estimate_folder
 from solon.work import SizedRows
 
 Row = TypeVar("Row", bound=HasId)
@@ -38,7 +39,7 @@ def estimate(
 ) -> list[StageEstimate]:
     """Ask about `sample` rows of each stage and scale up to all; raises as `solon.run.run` does."""
     with Journal(estimate_folder(out) / "answers.log") as journal:
-        stages = asyncio.run(_Estimate(loaded, journal, reporter, sample, stop, read_estimate(out)).go())
+        stages = asyncio.run(_Estimate(loaded, journal, reporter, sample, stop, out, read_estimate(out)).go())
     write_estimate(out, stages)
     _show(stages, prices, reporter)
     return stages
@@ -51,6 +52,7 @@ class _Estimate:
     reporter: Reporter
     sample: int
     stop: Stop
+    out: Path
     before: Sequence[StageEstimate] = ()
 
     async def go(self) -> list[StageEstimate]:
@@ -59,8 +61,12 @@ class _Estimate:
         self.stop.then(lambda: loop.call_soon_threadsafe(lambda: None))
         assistant = self.loaded.assistant
         roles = {"assistant": assistant, "policy": assistant, "judge": self.loaded.judge, "model": assistant}
-        roles |= self.loaded.judges
+        roles = self.loaded.judges if self.loaded.recipe.data is None else roles | self.loaded.judges
         async with self._engines(roles) as context:
+            if self.loaded.recipe.audit is not None:
+                stages.append(await self._audit(context))
+            if self.loaded.recipe.data is None:
+                return stages
             requests = training_requests(self.loaded)
             told, figures = await self._measure(
                 "critique", reviser(self.loaded), requests, context, again=True
@@ -70,6 +76,11 @@ class _Estimate:
                 stages.append(await self._label(told, len(requests), context))
             stages += await self._evaluate(context)
         return stages
+
+    async def _audit(self, context: Context) -> StageEstimate:
+        rows = audit_pairs(self.loaded, RunFolder(self.out)).rows
+        _, figures = await self._measure("audit", auditor(self.loaded), rows, context, again=True)
+        return figures
 
     async def _label(
         self, told: Sequence[Outcome[Trajectory]], requests: int, context: Context

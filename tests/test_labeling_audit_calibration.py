@@ -51,6 +51,29 @@ def test_the_slope_of_equal_log_odds_is_worked_out_by_hand() -> None:
     assert found.value == pytest.approx(math.log(15.5 / 5.5) / 2)
 
 
+def test_the_slopes_interval_ends_where_a_score_test_over_prompts_refuses() -> None:
+    sure = 1 / (1 + math.exp(-2))
+    found = slope(np.array([sure] * 15 + [1 - sure] * 5), alone(20))
+
+    def tested(coefficient: float) -> float:
+        """15 pairs score 2 (1 - s), 5 score -2 s, with s the probability that the coefficient gives."""
+        expected = 1 / (1 + math.exp(-2 * coefficient))
+        length = math.sqrt(15 * (1 - expected) ** 2 + 5 * expected**2)
+        return (15 * (1 - expected) - 5 * expected) / length
+
+    # Student's 97.5 % point at 19 degrees of freedom.
+    assert (tested(found.low), tested(found.high)) == (
+        pytest.approx(2.093, abs=1e-3),
+        pytest.approx(-2.093, abs=1e-3),
+    )
+    assert found.high - found.value > found.value - found.low
+
+
+def test_the_slope_of_a_judge_without_a_mistake_has_ends() -> None:
+    found = slope(np.array([0.9] * 20), alone(20))
+    assert 0 < found.low < found.value < found.high < math.inf
+
+
 def test_the_correction_takes_away_what_chance_adds() -> None:
     generator = np.random.default_rng(0)
     confidence = generator.uniform(0.5, 1, 400)

@@ -7,18 +7,21 @@ pair stands for both of its namings, p with outcome 1 and 1 - p with outcome 0: 
 confidence max(p, 1 - p) in one half to 1, and whether the confident side is right.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labeling.audit.clustered import Clusters, Numbers, Places, positive, share
 from labeling.audit.estimate import Estimate, t_quantile
-from labeling.audit.logit import regression
+from labeling.audit.logit import regression, sigmoid
 
 BINS = 5
 DRAWS = 1000
 _EDGE = 1e-12
+_DOUBLINGS = 12
+"""Steps that are taken to look for an interval's end: 4,000 standard errors are far enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,42 @@ def log_odds(probabilities: Numbers) -> Numbers:
 def slope(probabilities: Numbers, clusters: Clusters) -> Estimate:
     """The coefficient of the judge's log-odds in a logistic regression of people's choice on them (Cox 1958).
 
-    1 is calibrated, below 1 too sure of itself, 0 knows nothing; its inverse is the best temperature.
+    1 is calibrated, below 1 too sure of itself, 0 knows nothing; its inverse is the best temperature. The
+    interval holds the coefficients that a score test over prompts does not refuse (Rao 1948; Boos 1992): a
+    coefficient's estimate is skewed, and one that is as far above it as below ends too low.
     """
-    (coefficient,) = regression(log_odds(probabilities)[:, None], np.ones(len(probabilities)), clusters)
-    return coefficient
+    raw = log_odds(probabilities)
+    (found,) = regression(raw[:, None], np.ones(len(probabilities)), clusters)
+    limit = t_quantile(0.975, found.df)
+
+    def tested(coefficient: float) -> float:
+        scores = clusters.total(raw * sigmoid(-coefficient * raw))
+        length = float(np.sqrt((scores**2).sum()))
+        return float(scores.sum()) / length if length > 0 else 0.0
+
+    low = _refused_from(found.value, -found.error, lambda at: tested(at) > limit)
+    high = _refused_from(found.value, found.error, lambda at: tested(at) < -limit)
+    return replace(found, low=found.low if low is None else low, high=found.high if high is None else high)
+
+
+def _refused_from(start: float, step: float, is_refused: Callable[[float], bool]) -> float | None:
+    """Where refusal begins on the way from `start` in steps that double; None where it never does.
+
+    None, too, where `start` itself is refused: so is every finite coefficient of a judge without a mistake.
+    """
+    inside, outside = start, start + step
+    if is_refused(start):
+        return None
+    for _ in range(_DOUBLINGS):
+        if is_refused(outside):
+            break
+        inside, outside, step = outside, outside + 2 * step, 2 * step
+    else:
+        return None
+    for _ in range(40):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if is_refused(middle) else (middle, outside)
+    return inside
 
 
 def equal_width(bins: int = BINS) -> Numbers:

@@ -1,0 +1,284 @@
+"""Every way to label against people's labels: how often it agrees, how consistent it is, what it costs.
+
+    python benchmarks/judges.py DATA [--model embedded] [--budget 100] [--only WAY ...] [--out runs/judges]
+
+DATA is a folder with `hhh/`, `hh-rlhf/`, `llmbar/` and `xstest/` as they were published. First the model is
+audited by the default way on each of them: all of HHH, LLMBar and XSTest's pairs, 500 of hh-rlhf. Then every
+way judges the same pairs, `--budget` of each source. Last, the time of an audit of 500 pairs in both orders
+is held against that of the engine alone for the same calls. Audits are journalled in `--out`: an interrupted
+benchmark goes on, and what is there is not asked again. Prints tables, and a line each:
+`bar: WHAT VALUE TARGET ok|short`.
+
+Cost is in tokens that the model reads or writes for a pair, those of a shared beginning counted once.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.open import open_engine
+from labeling.audit.human.load import load_human
+from labeling.methods.ab import TEMPLATE
+from labeling.methods.method import FIRST, SECOND
+from prompts.message import Prompt
+from solon.audit import audit_pairs, judge_recipe
+from solon.console import PlainReporter
+from solon.progress import read_progress
+from solon.recipe import LoadedRecipe
+from solon.run import run
+from solon.run_folder import RunFolder, open_run_folder
+
+SOURCES: Mapping[str, tuple[str, int | None]] = {
+    "hhh": ("hhh/438HHHEvaluations.jsonl", None),
+    "hh-rlhf": ("hh-rlhf/harmless-base-dev.jsonl.gz", 500),
+    "llmbar": ("llmbar", None),
+    "xstest": ("xstest/xstest_v2_completions_*.csv", None),
+}
+"""Where each source lies in DATA, and how many of its pairs the first audit takes."""
+
+WAYS: Mapping[str, tuple[str, ...]] = {
+    "ab": (),
+    "ab, log-odds": ("labeling.combine=mean_logit",),
+    "ab, 4 principles": ("labeling.principles=4",),
+    "ab, 8 principles, log-odds": (
+        "labeling.principles=8",
+        "labeling.combine=mean_logit",
+        "labeling.combine_votes=mean_logit",
+    ),
+    "ab, negated, log-odds": (
+        "labeling.negated=true",
+        "labeling.combine=mean_logit",
+        "labeling.combine_votes=mean_logit",
+    ),
+    "ab, 4 principles, negated, log-odds": (
+        "labeling.principles=4",
+        "labeling.negated=true",
+        "labeling.combine=mean_logit",
+        "labeling.combine_votes=mean_logit",
+    ),
+    "reasoned": ("labeling.method=reasoned", "labeling.rationale={max_tokens: 64, temperature: 0}"),
+    "few_shot": ("labeling.method=few_shot",),
+    "few_shot, 4 principles": ("labeling.method=few_shot", "labeling.principles=4"),
+    "pointwise": ("labeling.method=pointwise",),
+    "pointwise, 8 principles": ("labeling.method=pointwise", "labeling.principles=8"),
+    "likelihood": ("labeling.method=likelihood",),
+    "likelihood, 8 principles": ("labeling.method=likelihood", "labeling.principles=8"),
+    "likelihood, all principles": ("labeling.method=likelihood", "labeling.principles=all"),
+    "likelihood, summed, 8 principles": (
+        "labeling.method=likelihood",
+        "labeling.principles=8",
+        "labeling.likelihood={length_normalized: false, temperature: 2.0}",
+    ),
+}
+"""Every way to label, as it is written in a recipe."""
+
+OVERHEAD_PAIRS = 500
+MOST_OVERHEAD = 1.15
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An audit's record and what it spent."""
+
+    content: Mapping[str, object]
+    tokens: int
+    seconds: float
+
+    def figure(self, *path: str) -> Mapping[str, float]:
+        value: object = self.content
+        for name in path:
+            value = value[name]  # type: ignore[index]
+        return value  # type: ignore[return-value]
+
+
+def main() -> None:
+    arguments = _arguments()
+    console = Console(width=150)
+    sources = {name: _files(arguments.data, pattern) for name, (pattern, _) in SOURCES.items()}
+    first = {
+        name: audited(arguments, f"whole-{name}", paths, budget=SOURCES[name][1])
+        for name, paths in sources.items()
+    }
+    console.print(_sources_table(first))
+    ways = {name: WAYS[name] for name in arguments.only or WAYS}
+    rows = {
+        name: {
+            source: audited(
+                arguments, f"{_slug(name)}-{source}", paths, budget=arguments.budget, ways=overrides
+            )
+            for source, paths in sources.items()
+        }
+        for name, overrides in ways.items()
+    }
+    console.print(_ways_table(rows))
+    for line in bars(first, overhead(arguments, sources["hh-rlhf"])):
+        print(line)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--budget", type=int, default=100)
+    parser.add_argument("--only", nargs="+", choices=list(WAYS), metavar="WAY")
+    parser.add_argument("--out", type=Path, default=Path("runs") / "judges")
+    parser.add_argument("--repeats", type=int, default=3, help="of the last measurement")
+    return parser.parse_args()
+
+
+def _files(data: Path, pattern: str) -> list[Path]:
+    found = sorted(data.glob(pattern))
+    if not found:
+        raise SystemExit(f"{data}: holds no {pattern}")
+    return found
+
+
+def audited(
+    arguments: argparse.Namespace,
+    name: str,
+    labels: Sequence[Path],
+    *,
+    budget: int | None,
+    ways: Sequence[str] = (),
+) -> Found:
+    """An audit in a folder of its own; probes are asked only of the default way."""
+    probes = () if name.startswith("whole-") else ("audit.probed=0",)
+    loaded = recipe(arguments.model, labels, budget=budget, overrides=(*probes, *ways))
+    folder = open_run_folder(arguments.out / name, loaded)
+    run(loaded, folder, ("audit",), PlainReporter())
+    stage = read_progress(folder.progress)["audit"]
+    tally = stage.tally
+    tokens = tally.prompt_tokens - (tally.cached_tokens or 0) + tally.completion_tokens
+    return Found(json.loads(folder.audit.read_text(encoding="utf-8")), tokens, stage.seconds)
+
+
+def recipe(
+    model: str, labels: Sequence[Path], *, budget: int | None, overrides: Sequence[str] = ()
+) -> LoadedRecipe:
+    wanted = budget or len(load_human(tuple(labels)).pairs)
+    return judge_recipe(model, labels=labels, budget=wanted, overrides=overrides)
+
+
+def overhead(arguments: argparse.Namespace, labels: Sequence[Path]) -> list[float]:
+    """Seconds of an audit over those of the engine alone for its calls, by turns, opening the model too."""
+    loaded = recipe(arguments.model, labels, budget=OVERHEAD_PAIRS, overrides=("audit.probed=0",))
+    ratios: list[float] = []
+    for number in range(arguments.repeats):
+        folder = RunFolder(arguments.out / f"overhead-{number}")
+        if folder.path.exists():
+            raise SystemExit(f"{folder.path}: is there from before; remove it to measure again")
+        alone = asyncio.run(_engine_alone(loaded, folder))
+        whole = _whole(loaded, folder.path)
+        ratios.append(whole / alone)
+        print(f"engine alone {alone:.1f} s, audit {whole:.1f} s, ratio {whole / alone:.3f}", flush=True)
+    return ratios
+
+
+async def _engine_alone(loaded: LoadedRecipe, folder: RunFolder) -> float:
+    """Opening the model, and all calls at once."""
+    prompts = _prompts(loaded, folder)
+    began = time.monotonic()
+    engine = await open_engine(loaded.judge)
+    await asyncio.gather(*(engine.choose(prompt, (FIRST, SECOND)) for prompt in prompts))
+    await engine.close()
+    return time.monotonic() - began
+
+
+def _prompts(loaded: LoadedRecipe, folder: RunFolder) -> list[Prompt]:
+    """Both orders of every pair under one principle: as long as the audit's, whichever principle it draws."""
+    principle = next(each for each in loaded.constitution.principles if each.can_compare)
+    return [
+        loaded.prompts.render(
+            TEMPLATE, conversation=pair.conversation, first=first, second=second, principle=principle
+        )
+        for pair in audit_pairs(loaded, folder).pairs
+        for first, second in ((pair.chosen, pair.rejected), (pair.rejected, pair.chosen))
+    ]
+
+
+def _whole(loaded: LoadedRecipe, out: Path) -> float:
+    """The stage from reading the labels to the report on disk."""
+    folder = open_run_folder(out, loaded)
+    began = time.monotonic()
+    run(loaded, folder, ("audit",), PlainReporter())
+    return time.monotonic() - began
+
+
+def bars(first: Mapping[str, Found], ratios: Sequence[float]) -> Iterator[str]:
+    """That a model at chance is called unfit on every source, and what an audit costs beside its calls."""
+    failed = sum(not found.figure("verdict")["passed"] for found in first.values())
+    yield f"bar: judge-unfit-sources {failed} =={len(first)} {'ok' if failed == len(first) else 'short'}"
+    ratio = statistics.median(ratios)
+    holds = ratio <= MOST_OVERHEAD
+    yield f"bar: audit-of-engine-time {ratio:.3f} <={MOST_OVERHEAD} {'ok' if holds else 'short'}"
+
+
+def _sources_table(first: Mapping[str, Found]) -> Table:
+    table = Table(
+        "source",
+        "pairs",
+        "agrees",
+        "kappa",
+        "same in both orders",
+        "longer",
+        "shorter",
+        "ECE, calibrated",
+        "fit",
+    )
+    for name, found in first.items():
+        agreement, position = found.figure("figures", "agreement"), found.figure("figures", "position")
+        floors = {each["rule"]: each["accuracy"] for each in found.content["figures"]["floors"]}  # type: ignore[index]
+        calibration = found.content["figures"]["calibration"]  # type: ignore[index]
+        table.add_row(
+            name,
+            str(found.figure("figures")["pairs"]),
+            _percent(agreement["accuracy"]),  # type: ignore[arg-type]
+            f"{agreement['kappa']['value']:.2f}",  # type: ignore[index]
+            _percent(position["consistency"]),  # type: ignore[arg-type]
+            f"{100 * floors['longer']['value']:.1f}",
+            f"{100 * floors['shorter']['value']:.1f}",
+            f"{calibration['by_way'][calibration['best']]['ece']['value']:.3f}",
+            "yes" if found.figure("verdict")["passed"] else "no",
+        )
+    return table
+
+
+def _ways_table(rows: Mapping[str, Mapping[str, Found]]) -> Table:
+    table = Table("way", *SOURCES, "all", "same in both orders", "tokens a pair")
+    for name, by_source in rows.items():
+        accuracies = [found.figure("figures", "agreement", "accuracy") for found in by_source.values()]
+        pairs = sum(each["n"] for each in accuracies)
+        mean = sum(each["value"] * each["n"] for each in accuracies) / pairs
+        consistent = [
+            found.figure("figures", "position", "consistency")["value"] for found in by_source.values()
+        ]
+        tokens = sum(found.tokens for found in by_source.values())
+        asked = sum(found.figure("figures")["pairs"] for found in by_source.values())
+        table.add_row(
+            name,
+            *(_percent(each) for each in accuracies),
+            f"{100 * mean:.1f}",
+            f"{100 * statistics.fmean(consistent):.0f}",
+            f"{tokens / asked:,.0f}",
+        )
+    return table
+
+
+def _percent(share: Mapping[str, float]) -> str:
+    return f"{100 * share['value']:.1f} ({100 * share['low']:.0f}-{100 * share['high']:.0f})"
+
+
+def _slug(name: str) -> str:
+    return "-".join(name.replace(",", "").replace("_", "-").split())
+
+
+if __name__ == "__main__":
+    main()
