@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 
 from engine.cache import block_cache
+from engine.head import float32_logits
 from engine.prefill import Prompts, forward, left_padded
 from engine.protocol import Sampling
 
@@ -103,7 +104,8 @@ class Scored:
 def next_token_logprobs(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> NextTokens:
     """How likely each token of the vocabulary is after each prompt."""
     asked = Prompts(model, prompts, [1] * len(prompts))
-    return NextTokens(_first_logits(asked).log_softmax(dim=-1), asked.cached)
+    with float32_logits(model):
+        return NextTokens(_first_logits(asked).log_softmax(dim=-1), asked.cached)
 
 
 @torch.inference_mode()

@@ -148,9 +148,11 @@ class Recipe(Section):
         """The stages that the recipe has, in their order; without data only the judge can be audited."""
         training = self.training
         sections = (self.audit, self.critique, training.sft, self.labeling, training.dpo, self.evaluation)
-        named = zip(SECTIONS, sections, strict=True)
-        stages = tuple(stage for stage, section in named if section is not None)
-        return stages if self.data else tuple(stage for stage in stages if stage == "audit")
+        return tuple(
+            stage
+            for stage, section in zip(SECTIONS, sections, strict=True)
+            if section is not None and (self.data is not None or stage == "audit")
+        )
 
     @property
     def gated(self) -> bool:

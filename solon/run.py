@@ -158,7 +158,7 @@ class _Run:
     async def audit(self) -> None:
         """The judge on pairs that people labelled: figures, report and verdict."""
         from labeling.audit.record import audit, write_audit
-        from labeling.audit.report import headline, write_report
+        from labeling.audit.report import spoken, write_report
 
         given, program = audit_pairs(self.loaded, self.folder), auditor(self.loaded)
         for file in given.files:
@@ -180,7 +180,7 @@ class _Run:
         )
         report = write_report(self.folder.audit.parent, found, audited, name=self.loaded.recipe.name)
         write_audit(self.folder.audit, found)
-        self.reporter.say(f"audit: {headline(found)}")
+        self.reporter.say(f"audit: {spoken(found)}")
         self.reporter.say(f"audit: {report.resolve()}")
 
     async def critique(self) -> None:

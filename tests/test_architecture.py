@@ -28,6 +28,7 @@ WITH_MODELS = {
         for name in (
             "hf.py",
             "decode.py",
+            "head.py",
             "prefill.py",
             "cache.py",
             "tokens.py",

@@ -66,7 +66,7 @@ def test_a_model_alone_is_audited_and_a_second_time_asks_nothing(
     given = ["audit", str(tiny_model), "--labels", "labels.jsonl", "--out", "out", *loose]
     assert main(given) == 0
     said = capsys.readouterr().out
-    assert "Not fit to label" in said
+    assert "not fit to label" in said
     found = json.loads((project / "out" / "audit" / "audit.json").read_text())
     assert found["figures"]["pairs"] == 40
     assert found["figures"]["injections"]["any form"]["rate"]["n"] == 10

@@ -35,7 +35,7 @@ def test_choices_are_shown_where_the_meaning_does_not_name_them() -> None:
 def test_the_schema_refuses_unknown_keys_and_names_what_is_needed() -> None:
     schema = json_schema()
     assert schema["additionalProperties"] is False
-    assert schema["required"] == ["name", "constitution", "data"]
+    assert schema["required"] == ["name", "constitution"]
     assert json.loads(schema_text()) == schema
 
 

@@ -8,6 +8,7 @@ colour-blind.
 import io
 from typing import TYPE_CHECKING
 
+from labeling.audit.calibrator import Way
 from labeling.audit.estimate import Estimate
 from labeling.audit.figures import Figures
 from labeling.audit.record import Audit
@@ -63,16 +64,15 @@ def _bars(found: Audit) -> list[tuple[str, Estimate, str]]:
 def _draw_reliability(axes: "Axes", found: Figures) -> None:
     axes.plot([50, 100], [50, 100], color=_GREY, linewidth=1, linestyle=(0, (4, 4)))
     if found.calibration is not None:
-        best = found.calibration.best
-        for way, color, marker in (("as_is", _ORANGE, "o"), (best, _BLUE, "s")):
-            bins = [each for each in found.calibration.by_way[way].bins if each.n]
+        ways: dict[Way, tuple[str, str]] = {"as_is": (_ORANGE, "o")}
+        ways.setdefault(found.calibration.best, (_BLUE, "s"))
+        for way, (color, marker) in ways.items():
+            bins = found.calibration.by_way[way].bins
             axes.scatter(
                 [100 * each.confidence for each in bins], [100 * each.right for each in bins],
                 s=[20 + 200 * each.n / found.usable for each in bins], color=color, marker=marker, alpha=0.75,
                 label="as it is" if way == "as_is" else f"by {way}, held out",
             )  # fmt: skip
-            if best == "as_is":
-                break
         axes.legend(loc="lower right", frameon=False)
     axes.set(xlim=(48, 102), ylim=(-3, 103), xlabel="how sure the judge is (%)", ylabel="how often right (%)")
     axes.set_title("Does its confidence mean anything?")

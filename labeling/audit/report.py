@@ -63,12 +63,23 @@ def markdown(found: Audit, audited: Sequence[Audited], *, name: str) -> str:
 
 def headline(found: Audit) -> str:
     """Whether the judge may label, and the reasons, in one paragraph."""
-    agreement = found.figures.agreement
-    seen = f" It agrees with people in {percent(agreement.accuracy)} of pairs." if agreement else ""
     if found.verdict.passed:
-        return f"**Fit to label** by this recipe's thresholds.{seen}"
+        return f"**Fit to label** by this recipe's thresholds.{_seen(found)}"
     reasons = "; ".join(f"{cell(check.name)}: {cell(check.reason)}" for check in found.verdict.failures)
-    return f"> **Not fit to label.**{seen} What fails: {reasons}."
+    return f"> **Not fit to label.**{_seen(found)} What fails: {reasons}."
+
+
+def spoken(found: Audit) -> str:
+    """The same for a terminal, a line for each reason."""
+    if found.verdict.passed:
+        return f"fit to label by this recipe's thresholds.{_seen(found)}"
+    reasons = [f"  {check.name}: {check.reason}" for check in found.verdict.failures]
+    return "\n".join([f"not fit to label.{_seen(found)}", *reasons])
+
+
+def _seen(found: Audit) -> str:
+    agreement = found.figures.agreement
+    return f" It agrees with people in {percent(agreement.accuracy)} of pairs." if agreement else ""
 
 
 def percent(share: Estimate) -> str:
