@@ -1,0 +1,68 @@
+"""Labels under an audit: calibrated, doubtful ones as ties, the audit's digest on every pair, warnings first."""
+
+from pathlib import Path
+
+import pytest
+from labeling_fixtures import PAIR
+
+from critique.model import Text
+from labeling.export import Provenance, Trust, preference_dataset, write_dataset
+from labeling.model import Comparison, Judgment, Labelled, LabelingSettings, Origin, Reading, Vote
+
+PROVENANCE = Provenance("test 1", "digest", {}, {}, {}, seed=0)
+
+
+def halved(probability: float) -> float:
+    """As far from one half as half of what the judge says."""
+    return 0.5 + (probability - 0.5) / 2
+
+
+TRUST = Trust("0123456789abcdef", halved, min_confidence=0.6)
+
+
+def labelled(probability: float, *, source: Origin = "samples", name: str = "c") -> Labelled:
+    reading = Reading(0.0, 1.0, argmax_is_label=True)
+    vote = Vote("calm", "judge", False, reading, reading, probability)
+    verdict = "first" if probability > 0.5 else "second"
+    judgment = Judgment((vote,), probability, verdict, "ab", "compare", "hash")
+    comparison = Comparison(name, source, PAIR.conversation, Text("one", False, 1), Text("two", False, 1))
+    return Labelled(comparison, judgment)
+
+
+def test_a_label_is_calibrated_and_says_by_which_audit() -> None:
+    (row,) = preference_dataset([labelled(0.1)], LabelingSettings(), PROVENANCE, trust=TRUST).rows
+    # 0.1 for the first is 0.3 calibrated, so 0.7 for the second, which wins.
+    assert row["chosen"][0]["content"] == "two"
+    assert row["chosen_probability"] == pytest.approx(0.7)
+    assert (row["judged_first_better"], row["calibrated_first_better"]) == (0.1, pytest.approx(0.3))
+    assert row["audit"] == "0123456789abcdef"
+
+
+def test_a_label_below_the_calibrated_confidence_is_a_tie() -> None:
+    dataset = preference_dataset(
+        [labelled(0.69), labelled(0.71), labelled(0.31), labelled(0.29)],
+        LabelingSettings(),
+        PROVENANCE,
+        trust=TRUST,
+    )
+    assert len(list(dataset.rows)) == 2
+    assert dataset.counts == {"samples: kept": 2, "samples: tie, below the calibrated confidence": 2}
+
+
+def test_construction_needs_no_confidence_and_keeps_the_judges_opinion() -> None:
+    settings = LabelingSettings(pairs=("revision",), decide="construction")
+    (row,) = preference_dataset([labelled(0.45, source="revision")], settings, PROVENANCE, trust=TRUST).rows
+    assert (row["decided_by"], row["chosen_probability"]) == ("construction", 1.0)
+    assert row["calibrated_first_better"] == pytest.approx(0.475)
+
+
+def test_without_an_audit_the_judges_probability_is_taken_as_it_is() -> None:
+    (row,) = preference_dataset([labelled(0.51)], LabelingSettings(), PROVENANCE).rows
+    assert (row["chosen_probability"], row["audit"], row["calibrated_first_better"]) == (0.51, "", None)
+
+
+def test_what_a_reader_must_know_stands_before_the_title(tmp_path: Path) -> None:
+    dataset = preference_dataset([labelled(0.9)], LabelingSettings(), PROVENANCE)
+    write_dataset(tmp_path / "data", dataset, title="Pairs", facts=dict, warning="Unaudited: beware.")
+    text = (tmp_path / "data" / "README.md").read_text().split("---\n")[2]
+    assert text.strip().startswith("> **Unaudited: beware.**\n\n# Pairs")
