@@ -1,4 +1,4 @@
-"""Labels under an audit: calibrated, doubtful ones as ties, the audit's digest on every pair, warnings first."""
+"""Labels under an audit: calibrated, doubtful ones as ties, its digest on every pair, warnings first."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from labeling_fixtures import PAIR
 
 from critique.model import Text
 from labeling.export import Provenance, Trust, preference_dataset, write_dataset
-from labeling.model import Comparison, Judgment, Labelled, LabelingSettings, Origin, Reading, Vote
+from labeling.model import Comparison, Judgment, LabelingSettings, Labelled, Origin, Reading, Vote
 
 PROVENANCE = Provenance("test 1", "digest", {}, {}, {}, seed=0)
 
