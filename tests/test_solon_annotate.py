@@ -7,11 +7,14 @@ import pytest
 
 from critique.model import Text
 from labeling.model import Comparison, Judgment, Labelled, Reading, Vote
+from pipeline.rows import InputError
 from pipeline.store import write_records
 from prompts.message import Message
 from solon.annotate import voted_pairs
+from solon.audit import audit_pairs
 from solon.cli import main
 from solon.init import write_starter
+from solon.recipe import load_recipe
 from solon.run_folder import RunFolder
 
 READING = Reading(1.0, 0.9, True)
@@ -76,6 +79,24 @@ def test_votes_go_round(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(voted_pairs(run).opinions) == 10
     _, again = solon(capsys, run)
     assert again in said
+
+
+def test_votes_are_pairs_for_the_audit_of_the_runs_judge(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = load_recipe(tmp_path / "project" / "recipe.yaml", ["audit={}"])
+    with pytest.raises(InputError, match="names no pairs that people labelled"):
+        audit_pairs(loaded, RunFolder(run))
+    file = tmp_path / "votes.csv"
+    solon(capsys, run, "--export", file, "--limit", 10)
+    vote(file, "ann", for_good=True)
+    solon(capsys, run, "--import", file)
+    given = audit_pairs(loaded, RunFolder(run))
+    assert {(pair.source, pair.chosen, pair.rejected) for pair in given.pairs} == {("votes", "Good.", "Bad.")}
+    assert (len(given.pairs), str(given.files[0])) == (10, "votes: 10 pairs (votes)")
+    without = load_recipe(tmp_path / "project" / "recipe.yaml", ["audit={votes: false}"])
+    with pytest.raises(InputError):
+        audit_pairs(without, RunFolder(run))
 
 
 def test_what_cannot_be_exported_or_imported_is_told(

@@ -17,9 +17,9 @@ from labeling.audit.figures import Figures, figures
 from labeling.audit.human.load import HumanFile
 from labeling.audit.model import HumanPair, Opinion
 from labeling.audit.opinion import opinion_of
-from labeling.audit.principles import Principles, principles
 from labeling.audit.thresholds import Thresholds
 from labeling.audit.verdict import Check, Verdict, judge_verdict
+from labeling.audit.voters import Voters, voters
 from labeling.model import LabelingSettings
 from pipeline.disk import write_whole
 from pipeline.shards import StoreError
@@ -33,7 +33,8 @@ class Audit:
     """What was found of a judge.
 
     `judge` says who was asked and how, for people; `failed` counts pairs that it could not be asked about, by
-    reason: they stand among the unparsed. `by_source` is the agreement on each file's pairs.
+    reason: they stand among the unparsed. `by_source` is the agreement on each file's pairs, `judges` what
+    each one of a panel does.
     """
 
     judge: Mapping[str, str]
@@ -41,7 +42,8 @@ class Audit:
     failed: Mapping[str, int]
     figures: Figures
     by_source: Mapping[str, Kind]
-    principles: Principles
+    principles: Voters
+    judges: Voters | None
     verdict: Verdict
 
     @property
@@ -71,6 +73,7 @@ class Audit:
             "figures": self.figures.as_json(),
             "by_source": {name: asdict(kind) for name, kind in self.by_source.items()},
             "principles": asdict(self.principles),
+            "judges": asdict(self.judges) if self.judges else None,
             "verdict": self.verdict.as_json(),
         }
 
@@ -90,7 +93,7 @@ def audit(
 
     A pair without an answer is an opinion that cannot be used.
     """
-    opinions = _opinions(pairs, clean(audited))
+    opinions, panel = _opinions(pairs, clean(audited)), len(settings.judges) > 1
     found = figures(
         opinions,
         injections=_variants(audited, "injection"),
@@ -104,7 +107,8 @@ def audit(
         failed=failed or {},
         figures=found,
         by_source=_by_source(opinions, settings.tie_margin),
-        principles=principles(clean(audited), combine=settings.combine_votes),
+        principles=voters(clean(audited), combine=settings.combine_votes),
+        judges=voters(clean(audited), combine=settings.combine_votes, by="judge") if panel else None,
         verdict=judge_verdict(found, thresholds),
     )
 

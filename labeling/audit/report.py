@@ -16,8 +16,8 @@ from labeling.audit.figures import Calibrations, Figures
 from labeling.audit.human.load import HumanFile
 from labeling.audit.model import HumanPair
 from labeling.audit.plot import plot
-from labeling.audit.principles import Principles
 from labeling.audit.record import Audit
+from labeling.audit.voters import Voters
 from labeling.html import page
 from labeling.markdown import cell, facts_table, fenced, table
 from pipeline.disk import write_whole
@@ -54,11 +54,12 @@ def markdown(found: Audit, audited: Sequence[Audited], *, name: str) -> str:
         f"## The same words in other Markdown\n\n{_flips(figures.formats)}",
         f"## Calibration\n\n{_calibration(figures)}",
         f"## Leaving doubtful pairs out\n\n{_abstention(figures)}",
-        f"## Principles\n\n{_principles(found.principles)}",
+        f"## Principles\n\n{_voters(found.principles, 'principle')}",
+        f"## The panel\n\n{_voters(found.judges, 'judge')}" if found.judges else "",
         f"## The pairs\n\n{_files(found)}",
         f"## Surest and wrong\n\n{_surest(audited)}",
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def headline(found: Audit) -> str:
@@ -233,8 +234,8 @@ def _abstention(figures: Figures) -> str:
     return f"{table(['pairs kept, surest first', 'right', 'sure at least'], rows)}\n\n{note}"
 
 
-def _principles(found: Principles) -> str:
-    if not found.by_id:
+def _voters(found: Voters, kind: str) -> str:
+    if not found.by_name:
         return "No vote could be used."
     rows = [
         [
@@ -244,25 +245,25 @@ def _principles(found: Principles) -> str:
             f"{100 * one.confidence:.0f} %" if one.confidence is not None else "–",
             percent(one.decides) if one.decides else "–",
         ]
-        for name, one in found.by_id.items()
+        for name, one in found.by_name.items()
     ]
-    header = ["principle", "pairs", "agrees with people", "mean sureness", "decides"]
+    header = [kind, "pairs", "agrees with people", "mean sureness", "decides"]
     return "\n\n".join([table(header, rows), *_between(found)])
 
 
-def _between(found: Principles) -> Iterator[str]:
-    if all(one.decides is None for one in found.by_id.values()):
+def _between(found: Voters) -> Iterator[str]:
+    if all(one.decides is None for one in found.by_name.values()):
         yield "One principle voted on each pair; `labeling.principles: all` shows which decide or contradict."
         return
     if found.idle:
         yield f"Never decide a pair: {', '.join(cell(name) for name in found.idle)}."
     rows = [
-        [" / ".join(cell(name) for name in each.principles), str(each.share.n), percent(each.share)]
+        [" / ".join(cell(name) for name in each.between), str(each.share.n), percent(each.share)]
         for each in found.contradictions
         if each.share.value > 0
     ]
     if rows:
-        yield table(["principles that name different responses", "pairs", "how often"], rows)
+        yield table(["name different responses", "pairs", "how often"], rows)
 
 
 def _files(found: Audit) -> str:
