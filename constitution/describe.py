@@ -28,15 +28,18 @@ def _particulars(constitution: Constitution) -> str:
 
 
 def _table(principles: tuple[Principle, ...]) -> str:
-    rows = [("id", "weight", "examples", "tags")]
-    rows += [
-        (principle.id, f"{principle.weight:g}", str(len(principle.examples)), ", ".join(principle.tags))
-        for principle in principles
-    ]
+    rows = [("id", "weight", "examples", "comparisons", "tags"), *map(_row, principles)]
     width = max(len(row[0]) for row in rows)
     return "\n".join(
-        f"{name:<{width}}  {weight:>6}  {count:>8}  {tags}".rstrip() for name, weight, count, tags in rows
+        f"{name:<{width}}  {weight:>6}  {examples:>8}  {comparisons:>11}  {tags}".rstrip()
+        for name, weight, examples, comparisons, tags in rows
     )
+
+
+def _row(principle: Principle) -> tuple[str, str, str, str, str]:
+    examples, comparisons = len(principle.examples), len(principle.comparisons)
+    tags = ", ".join(principle.tags)
+    return principle.id, f"{principle.weight:g}", str(examples), str(comparisons), tags
 
 
 def _principle(principle: Principle) -> str:
@@ -55,10 +58,15 @@ def _example(example: Example) -> str:
     texts = (
         ("example", example.prompt),
         ("  answer", example.response),
+        ("  finds", example.finds),
         ("  critique", example.critique),
-        ("  revision", example.revision or "(none: the answer stays as it is)"),
+        ("  revision", example.revision or _unrevised(example)),
     )
-    return "\n".join(_labelled(label, text) for label, text in texts)
+    return "\n".join(_labelled(label, text) for label, text in texts if text is not None)
+
+
+def _unrevised(example: Example) -> str | None:
+    return "(none: the answer stays as it is)" if example.critique is not None else None
 
 
 def _comparison(comparison: WorkedComparison) -> str:

@@ -7,6 +7,7 @@ carries the principle's id and the constitution's digest.
 
 import hashlib
 import json
+import math
 import random
 import re
 from collections.abc import Sequence
@@ -40,15 +41,49 @@ class UnknownNameError(LookupError):
     """A principle or tag that the constitution does not have; the message names the nearest one."""
 
 
+NOTHING = "nothing"
+"""What `finds` says of a response without the fault."""
+
+
 class Example(Section):
-    """A worked example: an answer, what the principle finds in it, and the better answer."""
+    """A worked example: an answer, what the principle finds in it, and the better answer.
+
+    With a `critique` it is shown to models (few-shot); `solon constitution test` holds a judge's own critique
+    against what every example says is to be found.
+    """
 
     prompt: Text = Field(description="what the person asks; earlier turns, if any, stand before it")
     response: Text = Field(description="the initial answer")
-    critique: Text = Field(description="what the principle's critique request brings to light in it")
+    critique: Text | None = Field(
+        default=None,
+        description="what the principle's critique request brings to light in it; an example without one is "
+        "tested and not shown",
+    )
     revision: Text | None = Field(
         default=None, description="the better answer; left out where the critique finds nothing to change"
     )
+    finds: Text | None = Field(
+        default=None,
+        description="what a critique of it must find, in a few words, or `nothing`; left out: what "
+        "`critique` says, and nothing where there is no revision",
+    )
+
+    @model_validator(mode="after")
+    def _says_what_is_to_be_found(self) -> Self:
+        if self.critique is None and self.finds is None:
+            raise ValueError("an example needs a `critique`, to be shown, or `finds`, to be tested, or both")
+        if self.critique is None and self.revision is not None:
+            raise ValueError("`revision` is shown behind a critique: write `critique`, or leave it out")
+        if self.fault is None and self.revision is not None:
+            raise ValueError("`finds: nothing` and a `revision`: where nothing is found, nothing is changed")
+        return self
+
+    @property
+    def fault(self) -> str | None:
+        """What a critique of the response must find; None where there is nothing to be found."""
+        if self.finds is None:
+            return self.critique if self.revision is not None else None
+        return None if self.finds.rstrip(".").casefold() == NOTHING else self.finds
 
 
 class Turn(Section):
@@ -104,10 +139,14 @@ class Principle(Section):
     tags: tuple[Slug, ...] = Field(default=(), description="names to select it by, of the same form as an id")
     source: Text | None = Field(default=None, description="where its words come from")
     examples: tuple[Example, ...] = Field(
-        default=(), description="worked examples, which few-shot critique and revision show to the model"
+        default=(),
+        description="worked examples, which few-shot critique and revision show to the model and "
+        "`solon constitution test` holds critiques against",
     )
     comparisons: tuple[WorkedComparison, ...] = Field(
-        default=(), description="worked comparisons, which few-shot labeling shows to the judge"
+        default=(),
+        description="worked comparisons, which few-shot labeling shows to the judge and "
+        "`solon constitution test` asks it",
     )
 
     @model_validator(mode="after")
@@ -181,39 +220,58 @@ class Constitution(Section):
         )
 
     def draw_revision(self, rng: random.Random) -> Principle:
-        """A principle to critique and revise by, drawn by weight; takes one number from the generator."""
+        """A principle to critique and revise by, drawn by weight; takes one number from the generator.
+
+        Other words in a principle change no draw. Another weight, or another principle, moves the place of
+        all that follow it, and so most draws: the comparisons' race would not, and is not used here because
+        the figures that the quickstart states were measured on these draws.
+        """
         able = [principle for principle in self.principles if principle.can_revise]
-        return self._draw(able, rng, lacking="critique and revision requests")
+        self._require(able, "critique and revision requests")
+        return rng.choices(able, [principle.weight for principle in able])[0]
 
     def draw_comparison(self, rng: random.Random) -> Principle:
-        """A principle to compare by, drawn by weight; takes one number from the generator."""
-        able = [principle for principle in self.principles if principle.can_compare]
-        return self._draw(able, rng, lacking="a comparison question")
+        """The first of those that `draw_comparisons` draws, whatever their number."""
+        return self._raced(rng, "a comparison question")[0]
 
     def draw_comparisons(self, rng: random.Random, count: int) -> tuple[Principle, ...]:
         """So many different principles to compare by, drawn by weight one after the other.
 
-        All that can be drawn, in the constitution's order, where there are no more. The first is the one that
-        `draw_comparison` draws.
+        All that can be drawn, in the constitution's order, where there are no more. Takes one number from the
+        generator. A draw changes only where a principle that was added, removed or given another weight wins
+        or loses it, and never by other words.
+        """
+        raced = self._raced(rng, "a comparison question")
+        if len(raced) > count:
+            return tuple(raced[:count])
+        drawn = {principle.id for principle in raced}
+        return tuple(principle for principle in self.principles if principle.id in drawn)
+
+    def _raced(self, rng: random.Random, lacking: str) -> list[Principle]:
+        """All principles to compare by, the first ones first: each arrives after an exponential time.
+
+        The times have the weights as rates, so the order is that of drawing by weight without replacement
+        (Efraimidis and Spirakis 2006). Each time comes of the id and of one number of the generator, and so
+        does not depend on which others run.
         """
         able = [each for each in self.principles if each.can_compare and each.weight > 0]
-        if 0 < len(able) <= count:
-            return tuple(able)
-        drawn: list[Principle] = []
-        for _ in range(count):
-            drawn.append(self._draw(able, rng, lacking="a comparison question"))
-            able.remove(drawn[-1])
-        return tuple(drawn)
+        self._require(able, lacking)
+        salt = rng.getrandbits(64)
+        return sorted(able, key=lambda each: (_waiting(salt, each.id) / each.weight, each.id))
 
-    def _draw(self, able: list[Principle], rng: random.Random, *, lacking: str) -> Principle:
-        weights = [principle.weight for principle in able]
-        if not any(weights):
+    def _require(self, able: Sequence[Principle], lacking: str) -> None:
+        if not any(principle.weight for principle in able):
             raise ValueError(
                 f"constitution '{self.name}' has no principle with {lacking} and a weight above 0; add one"
             )
-        return rng.choices(able, weights)[0]
 
     def _unknown(self, kind: str, name: str, names: Sequence[str]) -> UnknownNameError:
         suggestion = nearest(name, names)
         meant = f"did you mean '{suggestion}'?" if suggestion else f"it has {', '.join(names) or 'none'}"
         return UnknownNameError(f"constitution '{self.name}' has no {kind} '{name}'; {meant}")
+
+
+def _waiting(salt: int, name: str) -> float:
+    """An exponential time of rate 1 that follows from both: -ln of a number between 0 and 1."""
+    digest = hashlib.sha256(f"{salt}/{name}".encode()).digest()
+    return -math.log((int.from_bytes(digest[:7]) + 0.5) / 2**56)

@@ -15,15 +15,17 @@ from prompts.message import Conversation
 def related_examples(principle: Principle, conversation: Conversation, count: int) -> tuple[Example, ...]:
     """`count` examples in rising order of relatedness; one with a revision is last if the principle has any.
 
-    An example without one says that nothing was wrong: alone before a revision it would teach to change
-    nothing. So the most related example that has one is always among those shown.
+    One without a critique is there to be tested, and is not shown. One without a revision says that nothing
+    was wrong: alone before a revision it would teach to change nothing. So the most related example that has
+    one is always among those shown.
     """
-    if count == 0 or not principle.examples:
+    examples = tuple(example for example in principle.examples if example.critique is not None)
+    if count == 0 or not examples:
         return ()
     said = " ".join(message.content for message in conversation if message.role == "user")
-    similarity = _relatedness(principle.examples).to(said)
+    similarity = _relatedness(examples).to(said)
     order = sorted(range(len(similarity)), key=lambda i: (similarity[i], -i))
-    ranked = [principle.examples[i] for i in order]
+    ranked = [examples[i] for i in order]
     needed = next((example for example in reversed(ranked) if example.revision is not None), None)
     chosen = sorted(ranked, key=lambda example: example is needed)[-count:]
     # Stable sorts: those without a revision first, the order of relatedness otherwise kept.
@@ -31,7 +33,7 @@ def related_examples(principle: Principle, conversation: Conversation, count: in
 
 
 def _text(example: Example) -> str:
-    return " ".join([example.prompt, example.response, example.critique, example.revision or ""])
+    return " ".join([example.prompt, example.response, example.critique or "", example.revision or ""])
 
 
 @lru_cache(maxsize=256)

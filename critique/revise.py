@@ -7,7 +7,7 @@ assistant's own samples. Every round is kept.
 
 from dataclasses import dataclass
 
-from constitution.model import Constitution, Principle
+from constitution.model import Constitution, Example, Principle
 from critique.examples import related_examples
 from critique.model import CritiqueSettings, Request, Round, SamplingSettings, Text, Trajectory
 from engine.protocol import Completion
@@ -51,21 +51,40 @@ class Reviser:
     async def _round(
         self, conversation: Conversation, before: Text, context: RowContext, *, number: int
     ) -> Round:
-        principle = self.constitution.draw_revision(context.rng("principle", number))
-        examples = related_examples(principle, conversation, self.settings.examples)
-        ask = _Asker(self.prompts, context, number, conversation, before, principle)
-        shown = tuple(example.prompt for example in examples)
+        begun = await self.begin(conversation, before, context, number=number)
+        principle, shown = begun.principle, tuple(example.prompt for example in begun.examples)
         if self.settings.direct:
-            revision = await ask.write("direct_revision", self.settings.revise, examples=examples)
-            return Round(principle.id, None, revision, examples=shown)
-        critique = await ask.write("critique", self.settings.critique, examples=examples)
-        found = None
+            return Round(principle.id, None, begun.text, examples=shown)
+        ask = _Asker(self.prompts, context, number, conversation, before, principle)
+        critique, found = begun.text, None
         if self.settings.revise_when == "found":
             found = await ask.found(critique.text)
             if found < 0.5:
                 return Round(principle.id, critique, before, False, found, shown)
-        revision = await ask.write("revise", self.settings.revise, examples=examples, critique=critique.text)
+        revision = await ask.write(
+            "revise", self.settings.revise, examples=begun.examples, critique=critique.text
+        )
         return Round(principle.id, critique, revision, True, found, shown)
+
+    async def begin(
+        self, conversation: Conversation, before: Text, context: RowContext, *, number: int
+    ) -> "Begun":
+        """A round's first call: the critique of an answer, or its revision where none is written."""
+        principle = self.constitution.draw_revision(context.rng("principle", number))
+        examples = related_examples(principle, conversation, self.settings.examples)
+        ask = _Asker(self.prompts, context, number, conversation, before, principle)
+        template = "direct_revision" if self.settings.direct else "critique"
+        settings = self.settings.revise if self.settings.direct else self.settings.critique
+        return Begun(principle, examples, await ask.write(template, settings, examples=examples))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A round as far as its first call: the principle, the examples that were shown, what was written."""
+
+    principle: Principle
+    examples: tuple[Example, ...]
+    text: Text
 
 
 @dataclass(frozen=True, slots=True)

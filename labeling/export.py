@@ -203,6 +203,11 @@ def _preference_rows(
         yield _preference(item, provenance, label=label)
 
 
+def first_wins(item: Labelled, settings: LabelingSettings, trust: Trust | None) -> bool | None:
+    """Whether a pair's first response is the chosen one of the dataset; None where the pair is left out."""
+    return _label(item, settings, trust).first_wins
+
+
 @dataclass(frozen=True, slots=True)
 class _Label:
     """What a pair's label is. `first_wins` is None where it has none; `why` says who decided, or why not.

@@ -70,11 +70,12 @@ class Judge:
         return [
             Ballot(comparison, principle, judge, self.prompts, self.settings, negated=negated)
             for judge in self.settings.judges
-            for principle in self._drawn(context.rng("comparison", comparison.id))
+            for principle in self.drawn(context.rng("comparison", comparison.id))
             for negated in ((False, True) if self.settings.negated else (False,))
         ]
 
-    def _drawn(self, rng: random.Random) -> tuple[Principle, ...]:
+    def drawn(self, rng: random.Random) -> tuple[Principle, ...]:
+        """The principles that vote on a pair, by the generator of its row."""
         count = self.settings.principles
         return self.constitution.draw_comparisons(
             rng, len(self.constitution.principles) if count == "all" else count

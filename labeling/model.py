@@ -170,6 +170,11 @@ class Comparison:
     second: Text
     category: str = ""
 
+    @property
+    def row(self) -> str:
+        """The row that the pair was made of: what stands in its id before the source."""
+        return self.id.rpartition(f"/{self.source}")[0] or self.id
+
     def swapped(self) -> "Comparison":
         return Comparison(
             self.id, self.source, self.conversation, self.second, self.first, category=self.category

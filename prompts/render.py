@@ -43,6 +43,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "respond": frozenset({"conversation"}),
     "critique": frozenset({"conversation", "response", "principle", "examples"}),
     "verdict": frozenset({"conversation", "response", "principle", "critique"}),
+    "critique_finds": frozenset({"conversation", "response", "critique", "first", "second"}),
     "revise": frozenset({"conversation", "response", "principle", "examples", "critique"}),
     "direct_revision": frozenset({"conversation", "response", "principle", "examples"}),
     "compare": frozenset({"conversation", "first", "second", "principle"}),

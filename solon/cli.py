@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from solon.errors import BAD_INPUT, FAILED, INTERRUPTED, BadInputError, exit_code, is_stop
 
 if TYPE_CHECKING:
+    from constitution.model import Constitution
     from solon.recipe import LoadedRecipe, Stage
 
 Command = Callable[[argparse.Namespace], int]
@@ -237,6 +238,10 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<name>)")
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         action="append",
@@ -248,7 +253,7 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_constitution_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("constitution", help="show, check and import constitutions")
+    parser = commands.add_parser("constitution", help="show, check, test, compare and import constitutions")
     parser.set_defaults(resumes=False)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     show = verbs.add_parser("show", help="print a constitution, or the names of those that ship with Solon")
@@ -257,12 +262,50 @@ def _add_constitution_commands(commands: "argparse._SubParsersAction[argparse.Ar
     check = verbs.add_parser("validate", help="check a constitution")
     check.add_argument("name", metavar="NAME|FILE")
     check.set_defaults(command=_check)
+    _add_constitution_trial(verbs)
+    _add_constitution_diff(verbs)
     imported = verbs.add_parser("import", help="read the JSON files published with the CAI paper into YAML")
     imported.add_argument("files", nargs="+", type=Path, metavar="FILE")
     imported.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: print it)")
     imported.add_argument("--name", default="imported", help="what to call the constitution")
     imported.add_argument("--force", action="store_true", help="write over an existing file")
     imported.set_defaults(command=_import)
+
+
+def _add_constitution_trial(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    purpose = "put a constitution's own examples to a judge: which principles do what their author meant"
+    trial = verbs.add_parser("test", help=purpose, description=purpose.capitalize() + ".")
+    trial.add_argument("name", metavar="NAME|FILE")
+    trial.add_argument(
+        "--judge",
+        required=True,
+        metavar="RECIPE|MODEL",
+        help="whose judge, asked as the recipe labels; or a model alone, as for `solon audit`",
+    )
+    trial.add_argument("--no-control", action="store_true", help="do not ask by no principle besides")
+    trial.add_argument(
+        "--min-share",
+        type=float,
+        metavar="SHARE",
+        help="fail where fewer than this share of a principle's examples do as meant, as in 0.66",
+    )
+    trial.add_argument("--json", type=Path, metavar="FILE", help="write all of it there, too")
+    trial.add_argument("--out", type=Path, metavar="DIR", help="the journal's folder (runs/<name>.test)")
+    _add_settings(trial)
+    trial.set_defaults(command=_try, resumes=True)
+
+
+def _add_constitution_diff(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    purpose = "what differs between two constitutions, and what that would change in a run"
+    diff = verbs.add_parser("diff", help=purpose, description=purpose.capitalize() + ".")
+    diff.add_argument("before", metavar="A", help="the constitution as it was: a name or a file")
+    diff.add_argument("after", metavar="B", help="the constitution as it is to be")
+    diff.add_argument(
+        "--run", type=Path, metavar="RUN", help="a run's folder: which of its labels would flip"
+    )
+    diff.add_argument("--count", action="store_true", help="count what is touched, and ask nothing")
+    diff.add_argument("--json", type=Path, metavar="FILE", help="write all of it there, too")
+    diff.set_defaults(command=_diff, resumes=True)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -434,6 +477,73 @@ def _check(given: argparse.Namespace) -> int:
         f"{given.name} is in order: {constitution.name}, version {constitution.version}, {count} principles\n"
     )
     return 0
+
+
+def _try(given: argparse.Namespace) -> int:
+    from constitution.load import load
+    from solon.console import reporter
+    from solon.constitution_trial import default_out, judge_of, show, try_constitution
+    from solon.interrupt import stoppable
+
+    _require_writable(given.json)
+    if given.min_share is not None and not 0 <= given.min_share <= 1:
+        raise BadInputError(f"--min-share {given.min_share}: expected a share from 0 to 1")
+    constitution, loaded, told = load(given.name), judge_of(given.judge, given.settings), reporter()
+    with stoppable(given.arguments) as stop:
+        _hush_libraries(loaded)
+        out = given.out or default_out(constitution)
+        control = not given.no_control
+        found = try_constitution(constitution, loaded, out, reporter=told, control=control, stop=stop)
+    show(found, told)
+    _write_json(given.json, found.as_json())
+    below = found.below(given.min_share) if given.min_share is not None else []
+    if below:
+        told.say(f"below --min-share {given.min_share:g}: {', '.join(below)}")
+    return FAILED if below else 0
+
+
+def _diff(given: argparse.Namespace) -> int:
+    from constitution.difference import describe_difference, difference
+    from constitution.load import load
+
+    _require_writable(given.json)
+    if given.count and given.run is None:
+        raise BadInputError("--count: counts what is touched in a run\n  next: --run RUN")
+    found = difference(load(given.before), load(given.after))
+    sys.stdout.write(_visible(describe_difference(found)))
+    flips = {} if given.run is None else _flips(given, found.before, found.after)
+    _write_json(given.json, found.as_json() | flips)
+    return 0
+
+
+def _flips(given: argparse.Namespace, before: "Constitution", after: "Constitution") -> dict[str, object]:
+    """Ask about the run, print what would flip, and give it back as plain data."""
+    from solon.console import reporter
+    from solon.constitution_diff import compare_in_run, flips_in_run
+    from solon.constitution_flips import describe_flips, flips_as_json
+    from solon.interrupt import stoppable
+
+    compared = compare_in_run(before, after, given.run)
+    with stoppable(given.arguments) as stop:
+        _hush_libraries(compared.loaded)
+        found = flips_in_run(compared, reporter=reporter(), ask=not given.count, stop=stop)
+    sys.stdout.write(_visible("\n" + describe_flips(compared, found)))
+    return {"run": flips_as_json(compared, found)}
+
+
+def _require_writable(file: Path | None) -> None:
+    """Before anything is asked that could then not be kept."""
+    if file is not None and not file.parent.is_dir():
+        raise BadInputError(f"--json {file}: there is no folder {file.parent}")
+
+
+def _write_json(file: Path | None, content: object) -> None:
+    if file is not None:
+        import json
+
+        from pipeline.disk import write_whole
+
+        write_whole(file, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _import(given: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ PURPOSES = {
     "respond": "an answer to the conversation",
     "critique": "what the answer does against the principle",
     "verdict": "whether the critique found something, A or B (`revise_when: found`)",
+    "critique_finds": "which of two things a critique says, A or B (`solon constitution test`)",
     "revise": "a better answer, after the critique",
     "direct_revision": "a better answer, without a critique (`direct: true`)",
     "compare": "which of two answers is better, A or B",

@@ -52,7 +52,7 @@ from solon.programs import (
 )
 from solon.progress import Progress, State
 from solon.recipe import LoadedRecipe, Stage
-from solon.run_folder import RunFolder, estimate_folder, input_digests
+from solon.run_folder import RunFolder, diff_folder, estimate_folder, input_digests
 from solon.stage_inputs import made_from
 from solon.work import RunError, SizedRows, Work, run_stage
 from training.model import TrainingProgress
@@ -84,8 +84,9 @@ def run(
 
 
 def _journal(folder: RunFolder, reporter: Reporter) -> Journal:
-    sample = estimate_folder(folder.path) / folder.answers.name
-    journal = Journal(folder.answers, also=[sample] if sample.is_file() else [])
+    beside = (estimate_folder(folder.path), diff_folder(folder.path))
+    also = [place / folder.answers.name for place in beside]
+    journal = Journal(folder.answers, also=[path for path in also if path.is_file()])
     if journal.left_by is not None:
         reporter.say(f"journal: taken over from {journal.left_by}, which ended without closing it")
     if journal.cut_off:

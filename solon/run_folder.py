@@ -7,6 +7,7 @@ with the same settings and the same inputs and is gone on with. Any other folder
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,23 @@ def default_out(recipe: Recipe) -> Path:
 def estimate_folder(out: Path) -> Path:
     """Beside the run folder: the answers of an estimate's sample, which the run takes from there."""
     return out.with_name(f"{out.name}.estimate")
+
+
+def diff_folder(out: Path) -> Path:
+    """Beside the run folder: what was asked to see what another constitution would change in it."""
+    return out.with_name(f"{out.name}.diff")
+
+
+def load_run_recipe(folder: RunFolder) -> LoadedRecipe:
+    """The recipe that the folder's run was made by, its relative paths starting where they did then.
+
+    Raises:
+        DocumentError: it cannot be read.
+    """
+    document = read_document(folder.recipe)
+    made_of = _MADE_OF.match(document.lines[0])
+    path = Path(made_of[1]) if made_of else folder.recipe.absolute()
+    return LoadedRecipe(validate(document, Recipe), path)
 
 
 def open_run_folder(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = False) -> RunFolder:
@@ -315,6 +333,10 @@ def _digest(files: Iterable[Path]) -> str:
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()
+
+
+_MADE_OF = re.compile(r"# All settings of the run, read from (.+)\.$")
+"""The first line of `_header`, which is the only place that says where relative paths start."""
 
 
 def _header(loaded: LoadedRecipe) -> str:
