@@ -69,8 +69,8 @@ def _critiques(found: Flips) -> Iterator[str]:
         changed = sum(each.changed for each in found.rewritten)
         behind = sum(each.behind for each in found.rewritten)
         yield (
-            f"rewritten   {changed} of the {len(found.rewritten)} rows' first touched critiques; what follows "
-            f"of them, in {behind} rounds, is for a run to write"
+            f"rewritten   {changed} of {len(found.rewritten)} rows' first touched critiques; what follows of "
+            f"them, in {behind} rounds, is for a run to write"
         )
 
 
