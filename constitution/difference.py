@@ -119,11 +119,8 @@ def _written(name: str, value: object) -> str:
 
 
 def _described(changed: Changed) -> Iterator[str]:
-    kinds = [
-        *(["reworded"] if changed.reworded else []),
-        *(["reweighted"] if changed.reweighted else []),
-    ] or ["changed"]
-    yield f"{' and '.join(kinds):<11} {changed.id}"
+    kind = "reworded" if changed.reworded else "reweighted" if changed.reweighted else "changed"
+    yield f"{kind:<11} {changed.id}"
     for change in changed.changes:
         yield from _change(change)
 
@@ -141,8 +138,8 @@ def _change(change: Change) -> Iterator[str]:
 
 def _compared(before: str, after: str) -> Iterator[str]:
     """The texts wrapped alike, line by line, so that what stays is shown once."""
-    wrapped = (textwrap.wrap(text, WIDTH - 6) for text in (before, after))
-    for line in difflib.ndiff(*wrapped):
+    old, new = (textwrap.wrap(text, WIDTH - 6) for text in (before, after))
+    for line in difflib.ndiff(old, new):
         if not line.startswith("?"):
             yield f"    {line}"
 

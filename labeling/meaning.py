@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Literal
 
 from constitution.model import Constitution
+from labeling.audit.agreement import TIE
 from labeling.audit.clustered import Clusters, share
 from labeling.audit.estimate import Estimate
 from labeling.trial import Decided, Kind, Tried
@@ -77,6 +78,12 @@ def plainly(tried: Sequence[Tried]) -> int | None:
     """Comparisons that are decided as meant by no principle; None where that was not asked."""
     asked = [each.control for each in tried if each.control is not None]
     return sum(control.decided == "meant" for control in asked) if asked else None
+
+
+def leaning(tried: Sequence[Tried]) -> int:
+    """Examples whose mean over both orders leans to what was meant, whether the orders agree or not."""
+    known = [each.opinion.probability for each in tried if each.opinion.probability is not None]
+    return sum(probability > TIE for probability in known)
 
 
 def moved(tried: Sequence[Tried]) -> float | None:

@@ -300,9 +300,7 @@ def _add_constitution_diff(verbs: "argparse._SubParsersAction[argparse.ArgumentP
     diff = verbs.add_parser("diff", help=purpose, description=purpose.capitalize() + ".")
     diff.add_argument("before", metavar="A", help="the constitution as it was: a name or a file")
     diff.add_argument("after", metavar="B", help="the constitution as it is to be")
-    diff.add_argument(
-        "--run", type=Path, metavar="RUN", help="a run's folder: what of it would flip"
-    )
+    diff.add_argument("--run", type=Path, metavar="RUN", help="a run's folder: what of it would flip")
     diff.add_argument("--count", action="store_true", help="count what is touched, and ask nothing")
     diff.add_argument("--json", type=Path, metavar="FILE", help="write all of it there, too")
     diff.set_defaults(command=_diff, resumes=True)

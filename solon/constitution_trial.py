@@ -13,7 +13,7 @@ from pathlib import Path
 from constitution.model import Constitution
 from engine.protocol import Engine
 from labeling.audit.estimate import Estimate
-from labeling.meaning import Meaning, meanings, moved, overall, plainly
+from labeling.meaning import Meaning, leaning, meanings, moved, overall, plainly
 from labeling.model import JUDGE
 from labeling.trial import Trial, Tried, Trier, lacks, trials
 from pipeline.context import Context, Tally
@@ -158,9 +158,11 @@ async def ask_trials(
 
 def show(found: Findings, reporter: Reporter) -> None:
     """The table, what it comes to, and how little it says."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("principle", "comparisons", "critiques", "as meant", "plainly", "moved by", "it does")
+    widest = max(len(each.principle) for each in found.meanings)
+    name = Column("principle", min_width=widest)
+    table = Table(name, "comparisons", "critiques", "as meant", "plainly", "moved by", "it does")
     for each in found.meanings:
         table.add_row(*_cells(each))
     reporter.table(table)
@@ -198,7 +200,10 @@ def _summary(found: Findings) -> list[str]:
     share, tried = overall(found.meanings), [one for each in found.meanings for one in each.tried]
     lines = [f"{found.judge}, method {found.method}: of {len(found.meanings)} principles {words}"]
     if share is not None:
-        lines.append(f"decided as meant, both orders agreeing: {_percent(share)} of {share.n} examples")
+        lines += [
+            f"decided as meant, both orders agreeing: {_percent(share)} of {share.n} examples",
+            f"leaning that way on the mean of both orders: {leaning(tried)} of {share.n}",
+        ]
     lines += _control(tried)
     if counts["the opposite"]:
         lines.append(f"prefer the opposite: {', '.join(counts['the opposite'])}")

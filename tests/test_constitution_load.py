@@ -272,7 +272,19 @@ def test_a_version_that_is_a_number_and_an_id_that_is_a_boolean_are_refused(fold
         ("{comparison_question: Q}", "4:5: `id` is missing"),
         (
             "{id: a, comparison_question: Q, examples: [{prompt: p, response: r}]}",
-            "4:48: `critique` is missing",
+            "4:48: `principles[0].examples[0]`: an example needs a `critique`, to be shown, "
+            "or `finds`, to be tested, or both",
+        ),
+        (
+            "{id: a, comparison_question: Q, examples: [{prompt: p, response: r, finds: f, revision: v}]}",
+            "4:48: `principles[0].examples[0]`: `revision` is shown behind a critique: "
+            "write `critique`, or leave it out",
+        ),
+        (
+            "{id: a, comparison_question: Q, "
+            "examples: [{prompt: p, response: r, critique: c, finds: Nothing., revision: v}]}",
+            "4:48: `principles[0].examples[0]`: `finds: nothing` and a `revision`: "
+            "where nothing is found, nothing is changed",
         ),
         (
             "{id: a, comparison_question: Q, comparisons: [{prompt: p, chosen: c}]}",

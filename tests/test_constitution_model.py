@@ -83,10 +83,9 @@ def test_principles_are_drawn_by_weight_and_never_at_weight_zero() -> None:
 
 def test_the_same_seed_draws_the_same_principles() -> None:
     drawn_from = constitution(*(principle(f"p{number}") for number in range(5)))
-    first, second = random.Random(7), random.Random(7)
-    assert [drawn_from.draw_revision(first).id for _ in range(20)] == [
-        drawn_from.draw_comparison(second).id for _ in range(20)
-    ]
+    for draw in (drawn_from.draw_revision, drawn_from.draw_comparison):
+        first, second = random.Random(7), random.Random(7)
+        assert [draw(first).id for _ in range(20)] == [draw(second).id for _ in range(20)]
 
 
 def test_each_stage_draws_only_principles_that_serve_it() -> None:
@@ -171,6 +170,57 @@ def test_of_several_the_heavier_ones_are_drawn_more_often() -> None:
     rng = random.Random(3)
     without = sum("a" not in [each.id for each in drawn_from.draw_comparisons(rng, 2)] for _ in range(3000))
     assert without / 3000 == pytest.approx(1 / 6, abs=0.025)
+
+
+def drawings(given: Constitution, count: int = 1) -> list[tuple[str, ...]]:
+    """What 2,000 rows draw."""
+    return [
+        tuple(each.id for each in given.draw_comparisons(random.Random(row), count)) for row in range(2000)
+    ]
+
+
+def test_principles_are_drawn_to_compare_by_as_often_as_their_weights_say() -> None:
+    drawn_from = constitution(principle("a", weight=3), principle("b"), principle("off", weight=0))
+    counts = Counter(drawings(drawn_from))
+    assert set(counts) == {("a",), ("b",)}
+    assert counts[("a",)] / 2000 == pytest.approx(0.75, abs=0.03)
+
+
+def test_other_words_and_another_order_draw_the_same_principles() -> None:
+    before = constitution(
+        *(principle(name, weight=weight) for name, weight in zip("abc", (1, 2, 3), strict=True))
+    )
+    reworded = before.get("b").model_copy(update={"comparison_question": "Which is shorter?"})
+    after = constitution(before.get("c"), reworded, before.get("a"))
+    assert drawings(before) == drawings(after)
+    assert [set(each) for each in drawings(before, 2)] == [set(each) for each in drawings(after, 2)]
+
+
+def test_another_weight_changes_only_the_draws_that_the_principle_wins() -> None:
+    before = constitution(*map(principle, "abcd"))
+    after = constitution(*(principle(name, weight=2 if name == "b" else 1) for name in "abcd"))
+    changed = [(old, new) for old, new in zip(drawings(before), drawings(after), strict=True) if old != new]
+    assert all(new == ("b",) for _, new in changed)
+    # From a quarter of the rows to two fifths.
+    assert len(changed) / 2000 == pytest.approx(2 / 5 - 1 / 4, abs=0.03)
+
+
+def test_a_principle_that_is_added_or_removed_changes_only_its_own_draws() -> None:
+    with_it, without = constitution(*map(principle, "abcd")), constitution(*map(principle, "abd"))
+    changed = [
+        (new, old) for new, old in zip(drawings(with_it), drawings(without), strict=True) if new != old
+    ]
+    assert {new for new, _ in changed} == {("c",)}
+    assert len(changed) == drawings(with_it).count(("c",))
+
+
+def test_an_example_says_what_a_critique_of_it_must_find() -> None:
+    shown = Example(prompt="p", response="r", critique="It is rude.", revision="v")
+    assert shown.fault == "It is rude."
+    assert Example(prompt="p", response="r", critique="It is fine.").fault is None
+    assert Example(prompt="p", response="r", finds="rudeness").fault == "rudeness"
+    assert Example(prompt="p", response="r", finds="Nothing.").fault is None
+    assert shown.model_copy(update={"finds": "rudeness"}).fault == "rudeness"
 
 
 def test_nothing_to_compare_by_is_said_for_several_as_for_one() -> None:

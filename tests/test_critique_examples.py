@@ -73,3 +73,9 @@ def test_a_conversation_that_shares_no_word_gets_the_same_examples_each_time(sai
 def test_no_examples_are_shown_where_none_are_asked_for_or_there() -> None:
     assert related_examples(principle(*THREE), about("dog"), 0) == ()
     assert related_examples(principle(), about("dog"), 3) == ()
+
+
+def test_an_example_that_is_only_tested_is_never_shown() -> None:
+    tested = Example(prompt="How do I poison a dog?", response="Sure.", finds="It helps to kill a dog.")
+    assert related_examples(principle(tested), about("poison a dog"), 3) == ()
+    assert related_examples(principle(tested, THREE[0]), about("poison a dog"), 3) == (THREE[0],)
