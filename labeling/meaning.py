@@ -9,6 +9,7 @@ from constitution.model import Constitution
 from labeling.audit.agreement import TIE
 from labeling.audit.clustered import Clusters, share
 from labeling.audit.estimate import Estimate
+from labeling.model import NO_PREFERENCE
 from labeling.trial import Decided, Kind, Tried
 
 Does = Literal["as meant", "the opposite", "undecided", "no examples"]
@@ -80,10 +81,21 @@ def plainly(tried: Sequence[Tried]) -> int | None:
     return sum(control.decided == "meant" for control in asked) if asked else None
 
 
-def leaning(tried: Sequence[Tried]) -> int:
-    """Examples whose mean over both orders leans to what was meant, whether the orders agree or not."""
+@dataclass(frozen=True, slots=True)
+class Leaning:
+    """How many opinions lean which way on the mean of both orders, whether these agree or not."""
+
+    towards: int
+    against: int
+
+
+def leaning(tried: Sequence[Tried]) -> Leaning:
+    """Those of a probability of one half, or of none, lean nowhere."""
     known = [each.opinion.probability for each in tried if each.opinion.probability is not None]
-    return sum(probability > TIE for probability in known)
+    return Leaning(
+        sum(probability - TIE > NO_PREFERENCE for probability in known),
+        sum(TIE - probability > NO_PREFERENCE for probability in known),
+    )
 
 
 def moved(tried: Sequence[Tried]) -> float | None:

@@ -158,11 +158,14 @@ async def ask_trials(
 
 def show(found: Findings, reporter: Reporter) -> None:
     """The table, what it comes to, and how little it says."""
+    from rich import box
     from rich.table import Column, Table
 
     widest = max(len(each.principle) for each in found.meanings)
     name = Column("principle", min_width=widest)
-    table = Table(name, "comparisons", "critiques", "as meant", "plainly", "moved by", "it does")
+    table = Table(
+        name, "comparisons", "critiques", "as meant", "plainly", "moved by", "it does", box=box.SIMPLE
+    )
     for each in found.meanings:
         table.add_row(*_cells(each))
     reporter.table(table)
@@ -200,9 +203,10 @@ def _summary(found: Findings) -> list[str]:
     share, tried = overall(found.meanings), [one for each in found.meanings for one in each.tried]
     lines = [f"{found.judge}, method {found.method}: of {len(found.meanings)} principles {words}"]
     if share is not None:
+        leans = leaning(tried)
         lines += [
             f"decided as meant, both orders agreeing: {_percent(share)} of {share.n} examples",
-            f"leaning that way on the mean of both orders: {leaning(tried)} of {share.n}",
+            f"on the mean of both orders {leans.towards} lean that way and {leans.against} the other",
         ]
     lines += _control(tried)
     if counts["the opposite"]:

@@ -3,7 +3,7 @@
 import pytest
 
 from constitution.model import Constitution, Principle
-from labeling.meaning import Meaning, meanings, overall
+from labeling.meaning import Leaning, Meaning, leaning, meanings, overall
 from labeling.trial import Decided, Kind, Opinion, Tried
 
 
@@ -72,3 +72,8 @@ def test_every_principle_has_its_line_in_the_constitutions_order_and_overall_is_
     assert share is not None
     assert (share.value, share.n, share.clusters) == (0.5, 4, 2)
     assert overall(meanings(constitution, [], [])) is None
+
+
+def test_opinions_lean_by_the_mean_of_both_orders_and_one_half_leans_nowhere() -> None:
+    given = [tried("undecided", probability=value) for value in (0.6, 0.51, 0.5, 0.5 + 1e-12, 0.4)]
+    assert leaning(given) == Leaning(2, 1)
