@@ -15,7 +15,7 @@ from engine.protocol import Engine
 from labeling.audit.estimate import Estimate
 from labeling.meaning import Meaning, leaning, meanings, moved, overall, plainly
 from labeling.model import JUDGE
-from labeling.trial import Trial, Tried, Trier, lacks, trials
+from labeling.trial import Kind, Trial, Tried, Trier, lacks, trials
 from pipeline.context import Context, Tally
 from pipeline.gate import Stop
 from pipeline.journal import Journal
@@ -186,12 +186,10 @@ def _cells(found: Meaning) -> tuple[str, ...]:
     )
 
 
-def _part(found: Meaning, kind: str) -> str:
-    tried = found.of("comparison" if kind == "comparison" else "critique")
-    meant = sum(each.opinion.decided == "meant" for each in tried)
-    opposite = sum(each.opinion.decided == "opposite" for each in tried)
+def _part(found: Meaning, kind: Kind) -> str:
+    tried, opposite = len(found.of(kind)), found.count("opposite", kind)
     against = f", {opposite} against" if opposite else ""
-    return f"{meant} of {len(tried)}{against}" if tried else "–"
+    return f"{found.count('meant', kind)} of {tried}{against}" if tried else "–"
 
 
 def _summary(found: Findings) -> list[str]:

@@ -107,6 +107,17 @@ def test_what_cannot_be_tested_is_said_before_anything_loads(mine: Path) -> None
         require_testable(load(alone), few_shot)
 
 
+def test_a_recipe_says_who_is_asked_and_how(mine: Path) -> None:
+    recipe = mine / "recipe.yaml"
+    recipe.write_text(
+        "name: r\nconstitution: starter\ndata: {red_team: {path: red.jsonl}}\n"
+        "models: {judge: {model: ./judge}}\nlabeling: {method: likelihood}\n"
+    )
+    loaded = judge_of(str(recipe))
+    assert (loaded.labeling.method, loaded.judge.model) == ("likelihood", str(mine / "judge"))
+    assert judge_of("embedded").labeling.method == "ab"
+
+
 async def test_the_table_tells_what_each_principle_does_and_what_it_does_without_it(
     mine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,13 @@ import pytest
 
 from pipeline.journal import Journal, JournalError
 from solon.recipe import LoadedRecipe, load_recipe
-from solon.run_folder import RunFolderError, default_out, objection_to, open_run_folder
+from solon.run_folder import (
+    RunFolderError,
+    default_out,
+    load_run_recipe,
+    objection_to,
+    open_run_folder,
+)
 
 TEXT = "name: small\nconstitution: starter\ndata:\n  red_team: {path: red.jsonl}\n"
 
@@ -43,6 +49,13 @@ def test_a_new_folder_holds_the_resolved_recipe_and_nothing_half_written(project
     folder = open_run_folder(project / "runs" / "one", load(project))
     assert load_recipe(folder.recipe).recipe == load(project).recipe
     assert sorted(path.name for path in folder.path.iterdir()) == ["inputs.json", "journal", "recipe.yaml"]
+
+
+def test_a_runs_recipe_is_read_with_the_place_where_its_paths_start(project: Path) -> None:
+    loaded = load(project, "models.assistant.model=./model", "seed=4")
+    read = load_run_recipe(open_run_folder(project / "runs" / "one", loaded))
+    assert (read.recipe, read.path) == (loaded.recipe, loaded.path)
+    assert read.assistant.model == str(project / "model")
 
 
 def test_an_empty_folder_is_taken(project: Path) -> None:
