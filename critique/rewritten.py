@@ -117,7 +117,7 @@ class Rounds:
 def _asks(principle: Principle, reviser: Reviser) -> str:
     """What of it a round's prompts hold: in a user's own templates that may be all but the weight."""
     left_out = {"weight"}
-    if reviser.prompts.folder is None:
+    if not reviser.prompts.has_own:
         left_out |= {"comparison_question", "comparisons", "tags", "source"}
         left_out |= {"critique_request"} if reviser.settings.direct else set()
         left_out |= set() if reviser.settings.examples else {"examples"}

@@ -121,7 +121,7 @@ def pair_flips(found: Sequence[Relabelled], settings: LabelingSettings, trust: T
 def _asks(principle: Principle, judge: Judge) -> str:
     """What of it the judge's prompts hold: in a user's own templates that may be all but the weight."""
     left_out = {"weight"}
-    if judge.prompts.folder is None:
+    if not judge.prompts.has_own:
         left_out |= {"critique_request", "revision_request", "examples", "tags", "source"}
         left_out |= set() if judge.settings.method == "few_shot" else {"comparisons"}
     return principle.model_dump_json(exclude=left_out)

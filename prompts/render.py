@@ -132,6 +132,11 @@ class Prompts:
                 hint = f"; did you mean {near[0]}.j2?" if near else ""
                 raise PromptError(f"{path}: Solon has no template of this name{hint}\n{_known_templates()}")
 
+    @property
+    def has_own(self) -> bool:
+        """Whether any template is the user's: such a one may show anything of what it is given."""
+        return self.folder is not None and any(self.folder.glob("*.j2"))
+
     def render(self, name: str, **values: object) -> Prompt:
         """Render one template with exactly the variables that `VARIABLES` names for it."""
         turns = Turns(self.family)

@@ -56,9 +56,9 @@ def _labels(compared: Compared, found: Flips) -> Iterator[str]:
     if not found.drawing.touched:
         return
     verdicts = verdict_flips(found.relabelled)
-    yield f"flipped     {sum(verdicts.values())} labels{_listed(verdicts)}"
+    yield f"flipped     {sum(verdicts.values())} of {len(found.relabelled)} labels{_listed(verdicts)}"
     pairs = pair_flips(found.relabelled, compared.loaded.labeling, compared.trust)
-    yield f"dataset     {sum(pairs.values())} pairs change{_listed(pairs)}"
+    yield f"dataset     pairs that change: {sum(pairs.values())}{_listed(pairs)}"
     moves = [abs(move) for each in found.relabelled if (move := _move(each)) is not None]
     if moves:
         yield f"moved       P(first is better) by {fmean(moves):.3f} on average over the touched pairs"
@@ -69,8 +69,8 @@ def _critiques(found: Flips) -> Iterator[str]:
         changed = sum(each.changed for each in found.rewritten)
         behind = sum(each.behind for each in found.rewritten)
         yield (
-            f"rewritten   {changed} of {len(found.rewritten)} rows' first touched critiques; what follows of "
-            f"them, in {behind} rounds, is for a run to write"
+            f"rewritten   {changed} of {len(found.rewritten)} critiques, one a row, say something else; "
+            f"rounds from there on, which a run would write anew: {behind}"
         )
 
 
@@ -118,7 +118,7 @@ def _more(count: int, what: str) -> Iterator[str]:
 
 
 def _said(judgment: Judgment) -> str:
-    probability = "–" if judgment.probability is None else f"{judgment.probability:.2f}"
+    probability = "–" if judgment.probability is None else f"{judgment.probability:.3f}"
     voters = ", ".join(dict.fromkeys(vote.principle for vote in judgment.votes))
     return f"{judgment.verdict} {probability} ({voters})"
 

@@ -1,5 +1,6 @@
 """A principle's own examples put to a judge: in both orders, without being shown, beside no principle."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,10 @@ CONSTITUTION = Constitution(name="test", version="1", principles=(KIND,))
 def likes(word: str) -> Weigh:
     """Gives 0.9 to the letter before the option with the word."""
 
-    def weigh(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
+    def weigh(prompt: Prompt, labels: tuple[str, ...]) -> Mapping[str, float]:
         said = asked(prompt)
-        options = (
-            said[said.rindex("(A)") : said.rindex("(B)")]
-            if said.count("(A)") == 1
-            else said[said.index("(A)") : said.index("(B)")]
-        )
-        return {"A": 0.9, "B": 0.1} if word in options else {"A": 0.1, "B": 0.9}
+        first = said[said.index("(A)") : said.index("(B)")]
+        return {"A": 0.9, "B": 0.1} if word in first else {"A": 0.1, "B": 0.9}
 
     return weigh
 
@@ -107,7 +104,7 @@ async def test_orders_that_disagree_decide_nothing_even_where_the_mean_does(tmp_
 
 
 async def test_the_control_asks_the_same_by_no_principle(tmp_path: Path) -> None:
-    def obeys(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
+    def obeys(prompt: Prompt, labels: tuple[str, ...]) -> Mapping[str, float]:
         return likes("BAD" if PLAIN in asked(prompt) else "GOOD")(prompt, labels)
 
     engine = ScriptedEngine("x", choice=obeys)
@@ -146,7 +143,7 @@ async def test_a_worked_example_is_criticised_without_seeing_itself(tmp_path: Pa
 
 
 async def test_a_critique_must_find_the_fault_and_nothing_where_there_is_none(tmp_path: Path) -> None:
-    def says(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
+    def says(prompt: Prompt, labels: tuple[str, ...]) -> Mapping[str, float]:
         # Takes the critique at its word: rude is a fault, kind is none.
         return likes(FINE if "Critique: KIND" in asked(prompt) else "FAULT")(prompt, labels)
 

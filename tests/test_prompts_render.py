@@ -286,3 +286,11 @@ def test_two_principles_on_one_pair_share_all_but_the_end_of_the_prompt() -> Non
 def test_a_variable_that_is_not_given_is_named() -> None:
     with pytest.raises(PromptError, match=r"critique\.j2: 'examples' is undefined"):
         Prompts("chat").render("critique", conversation=CONVERSATION, response="x", principle=PRINCIPLE)
+
+
+def test_a_folder_has_templates_of_its_own_where_it_holds_one(tmp_path: Path) -> None:
+    assert not Prompts("chat").has_own
+    (tmp_path / "README.md").write_text("x")
+    assert not Prompts("chat", tmp_path).has_own
+    (tmp_path / "_words.j2").write_text("x")
+    assert Prompts("chat", tmp_path).has_own

@@ -66,7 +66,10 @@ async def test_an_edit_of_one_principle_over_500_pairs_asks_only_the_calls_that_
     assert same.relabelled == found.relabelled
     said = describe_flips(compared, found)
     assert f"labels      {found.drawing.touched} of 500 pairs are touched, 0 of them draw" in said
-    assert f"dataset     {found.drawing.touched} pairs change (turned round: {found.drawing.touched})" in said
+    assert (
+        f"dataset     pairs that change: {found.drawing.touched} (turned round: {found.drawing.touched})"
+        in said
+    )
 
 
 async def test_a_principle_that_is_added_asks_only_the_pairs_that_draw_it(tmp_path: Path) -> None:
@@ -218,7 +221,7 @@ async def test_flipped_pairs_are_told_with_both_texts_and_probabilities(tmp_path
     first = next(each for each in found.relabelled if each.flips)
     number = first.comparison.id.removeprefix("row-").removesuffix("/revision")
     assert (
-        f"{first.comparison.id}: first 0.80 (kind) -> second 0.20 (kind)\n"
+        f"{first.comparison.id}: first 0.800 (kind) -> second 0.200 (kind)\n"
         f"    asked   Question {number}?\n"
         f"    first   GOOD answer {number}\n"
         f"    second  BAD answer {number}\n"
