@@ -1,4 +1,4 @@
-"""`solon constitution diff` from the command line, over a real run of a random model."""
+"""`solon constitution diff` from the command line: what an edit flips in a real run of a random model."""
 
 import json
 from pathlib import Path
