@@ -33,14 +33,14 @@ class Filter:
 
     def fault(self, row: PreferenceRow) -> str:
         """Why the row is to be left out; "" where it is kept, and remembered."""
-        texts = [_said(row["prompt"]), _said(row["chosen"]), _said(row["rejected"])]
+        texts = [_said(row["chosen"]), _said(row["rejected"]), _said(row["prompt"])]
         parts = [pieces(text) for text in texts]
-        if likeness(parts[1], parts[2]) > self._settings.max_response_similarity:
+        if likeness(parts[0], parts[1]) > self._settings.max_response_similarity:
             return ALIKE
         # Looked up by the responses alone: one long conversation may have many different pairs.
         if self._settings.max_pair_similarity == 1:
             return ""
-        bands = signature(side_by_side(parts[1:]))
+        bands = signature(side_by_side(parts[:2]))
         if any(self._alike(parts, number) for number in sorted(self._near.like(bands))):
             return REPEATED
         self._near.add(bands, len(self._kept))
