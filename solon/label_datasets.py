@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from labeling.audit.human.load import HumanLabels, load_human
-from labeling.export import Exported, PreferenceRow, Provenance, write_dataset
+from labeling.export import Exported, PreferenceRow, Provenance, ProvenanceColumns, write_dataset
 from labeling.filter import Filter, filtered
 from labeling.helpfulness import People, mixed
 from labeling.model import LabelingSettings, Labelled
 from labeling.pair_settings import Export
-from labeling.ranked import RankedRow, ranked_dataset
+from labeling.ranked import ranked_dataset
 from labeling.trust import Believing
-from labeling.unpaired import UnpairedRow, unpaired_dataset
+from labeling.unpaired import unpaired_dataset
 from pipeline.shards import read_manifest
 from pipeline.store import StoredRecords, StoredRows
 from solon.console import Reporter
 from solon.recipe import LoadedRecipe
 from solon.run_folder import RunFolder
 
-Row = TypeVar("Row", RankedRow, UnpairedRow)
+Row = TypeVar("Row", bound=ProvenanceColumns)
 Facts = Callable[[], Mapping[str, str]]
 
 
@@ -95,9 +95,7 @@ class LabelDatasets:
             self.reporter.say(f"labeling.helpfulness: {file}")
         return People(found.pairs, self.settings.helpfulness)
 
-    def _write(
-        self, name: Export, dataset: Exported[RankedRow] | Exported[UnpairedRow], facts: Facts
-    ) -> None:
+    def _write(self, name: Export, dataset: Exported[Row], facts: Facts) -> None:
         title = f"{self.loaded.recipe.name}: {name}"
         write_dataset(self._folders[name], dataset, title=title, facts=facts, warning=self.warning)
         self.reporter.say(f"{name} dataset: {told(dataset.counts)}")

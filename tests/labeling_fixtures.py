@@ -109,9 +109,9 @@ def labelled(
     )
 
 
-def group(name: str, *probabilities: tuple[str, str, float | None], **more: object) -> list[Labelled]:
+def group(name: str, *probabilities: tuple[str, str, float | None]) -> list[Labelled]:
     """A round robin: the first response's probability against the second, for each pair of them."""
     return [
-        labelled(one, other, probability, source="best_of_n", group=name, id=f"{name}/{one}-{other}", **more)
+        labelled(one, other, probability, source="best_of_n", group=name, id=f"{name}/{one}-{other}")
         for one, other, probability in probabilities
     ]

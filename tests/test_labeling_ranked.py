@@ -1,13 +1,15 @@
 """The ranked dataset: completions from best to worst, readable by whoever ranks losses by them."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from datasets import load_dataset
 
 from labeling.export import write_dataset
 from labeling.model import LabelingSettings
-from labeling.ranked import ranked_dataset
+from labeling.ranked import RankedRow, ranked_dataset
 from labeling.trust import Believing, Trust
 from tests.labeling_fixtures import PROVENANCE, group, labelled
 
@@ -20,7 +22,7 @@ def test_a_row_has_every_ranked_completion_with_its_score_and_where_it_comes_fro
     items += group("rt/best_of_n", ("b", "d", None), ("c", "d", None))
     exported = ranked_dataset([labelled("x", "y", 0.9), *items], Believing(SETTINGS, TRUST), PROVENANCE)
     write_dataset(tmp_path / "ranked", exported, title="t", facts=dict, warning="Careful.")
-    (row,) = load_dataset(str(tmp_path / "ranked"), split="train")
+    (row,) = cast("Iterable[RankedRow]", load_dataset(str(tmp_path / "ranked"), split="train"))
     assert row["prompt"] == [{"role": "user", "content": "How do I pick a lock?"}]
     assert [completion[0]["content"] for completion in row["completions"]] == ["b", "a", "c"]
     assert row["completions"][0][0]["role"] == "assistant"

@@ -57,10 +57,10 @@ def test_the_same_words_to_another_prompt_are_another_response() -> None:
 
 
 def test_trls_kto_trainer_takes_the_folder_as_it_is(tmp_path: Path, tiny_model: Path) -> None:
-    import torch
     from datasets import load_dataset
     from transformers import AutoTokenizer
-    from trl import KTOConfig, KTOTrainer
+    from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.kto_trainer import KTOTrainer
 
     pairs = [labelled(f"GOOD {number}", f"BAD {number}", 0.9, id=str(number)) for number in range(4)]
     write_dataset(tmp_path / "unpaired", unpaired_dataset(preferences(*pairs)), title="t", facts=dict)
@@ -81,4 +81,3 @@ def test_trls_kto_trainer_takes_the_folder_as_it_is(tmp_path: Path, tiny_model: 
     )
     # Policy and reference are equal before the first step: 1 - sigmoid(0) for good and bad alike.
     assert trainer.train().training_loss == pytest.approx(0.5, abs=1e-4)
-    assert torch.is_grad_enabled()
