@@ -70,4 +70,4 @@ def _kept(rows: Iterator[PreferenceRow], keep: Filter, counts: Counter[str]) -> 
 
 
 def _said(messages: list[MessageDict]) -> str:
-    return "\n".join(f"{message['role']}: {message['content']}" for message in messages)
+    return "\n".join(message["content"] for message in messages)

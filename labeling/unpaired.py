@@ -72,7 +72,7 @@ class _Side:
 
 
 class _Responses:
-    """What the pairs say of each response: 16 bytes to find it by and 10 to count in, whatever it says."""
+    """What the pairs say of each response: 16 bytes to find it by and 13 to count in, whatever it says."""
 
     def __init__(self) -> None:
         self._places = Index()
