@@ -28,8 +28,10 @@ MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood"]
 MAKING_PAIRS = ("pairs", "limits", "best_of_n", "sample", "decide", "filter", "helpfulness", "exports")
 """Settings of the pairs alone: whatever they say, a judge says the same of a given pair."""
 
-NO_PREFERENCE = 1e-9
-"""A probability this close to 0.5, or log-odds this close to 0, name no response: rounding is no opinion."""
+NO_PREFERENCE = 1e-6
+"""A probability this close to 0.5, or log-odds this close to 0, name no response: rounding is no opinion.
+
+Log-probabilities are float32 on their way, where neighbours are 6e-8 apart at 0.5 and 1e-6 at 10."""
 
 JUDGE = "judge"
 """The role of the judge that votes where the recipe names no panel."""

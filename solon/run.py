@@ -271,6 +271,8 @@ class _Run:
             )
             self._counts("preference dataset", dataset.counts)
             self.reporter.say(str(agreed))
+            for name, said in datasets.people_facts(dataset.counts).items():
+                self.reporter.say(f"{name}: {said}")
         datasets.write_others(facts)
 
     async def dpo(self) -> None:

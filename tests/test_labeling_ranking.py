@@ -132,8 +132,7 @@ def test_ranks_follow_scores_and_swapped_comparisons_give_the_same(
         )
         for item in items
     ]
-    turned = ranked(swapped, BELIEVED)
-    assert isinstance(turned, Ranking)
     if not outcome.unranked:
+        turned = ranks(swapped)
         score = dict(zip(names(outcome), outcome.scores, strict=True))
         assert dict(zip(names(turned), turned.scores, strict=True)) == pytest.approx(score)
