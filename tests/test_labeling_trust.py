@@ -1,4 +1,4 @@
-"""Why a judgment is no label, and labels under an audit: calibrated, its digest on every pair, warnings first."""
+"""Why a judgment is no label; labels under an audit: calibrated, its digest on every pair, warnings first."""
 
 from pathlib import Path
 
