@@ -188,6 +188,8 @@ class LabelingSettings(Section):
     def _exports_have_their_source(self) -> "LabelingSettings":
         if "unpaired" in self.exports and "preferences" not in self.exports:
             raise ValueError("`unpaired` is made of the preference pairs: add `preferences` to `exports`")
+        if self.helpfulness is not None and "preferences" not in self.exports:
+            raise ValueError("`helpfulness` is mixed into the preferences: add `preferences` to `exports`")
         if "ranked" in self.exports and "best_of_n" not in self.pairs:
             raise ValueError("`ranked` is made of `best_of_n`, which `pairs` does not have: add it there")
         return self

@@ -115,6 +115,10 @@ def test_preferences_that_are_not_exported_cannot_be_learnt(project: Path) -> No
         ("{exports: [unpaired]}", "add `preferences` to `exports`"),
         ("{exports: [preferences, ranked]}", "`pairs` does not have: add it there"),
         ("{pairs: [best_of_n], sample: {temperature: 0}}", "all samples are equal"),
+        (
+            "{pairs: [best_of_n], exports: [ranked], helpfulness: {path: p.jsonl, share: 0.2}}",
+            "`helpfulness` is mixed into the preferences",
+        ),
         ("{best_of_n: {n: 1}}", "n"),
         ("{helpfulness: {path: p.jsonl, share: 1}}", "share"),
     ],
