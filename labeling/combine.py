@@ -9,7 +9,16 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from labeling.model import NO_PREFERENCE, Combine, LabelingSettings, Reading, Verdict, Vote, orders_agree
+from labeling.model import (
+    NO_PREFERENCE,
+    Combine,
+    Judgment,
+    LabelingSettings,
+    Reading,
+    Verdict,
+    Vote,
+    orders_agree,
+)
 
 SURE = 16.0
 """The most that a vote counts for in log-odds, in nats: 1 in 9 million. A float near 1 is too coarse for
@@ -55,6 +64,15 @@ def verdict(votes: Sequence[Vote], probability: float | None, settings: Labeling
     if split or abs(probability - 0.5) <= max(settings.tie_margin, NO_PREFERENCE):
         return "tie"
     return "first" if probability > 0.5 else "second"
+
+
+def without_label(judgment: Judgment, settings: LabelingSettings) -> str:
+    """Why a judgment without a winner has none, in the words of a card."""
+    if judgment.verdict != "tie" or judgment.probability is None:
+        return judgment.verdict
+    if settings.require_agreement and not judgment.agree:
+        return "orders disagree"
+    return "low margin" if abs(judgment.probability - 0.5) > NO_PREFERENCE else "tie"
 
 
 def sigmoid(x: float) -> float:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from critique.model import Text, Trajectory
 from critique.relatedness import Relatedness
-from labeling.model import LabelingSettings, Source
+from labeling.model import SAMPLED, LabelingSettings, Source
 from pipeline.context import derived_seed
 from pipeline.spool import Spool
 
@@ -116,7 +116,7 @@ class _Revisions:
 def _can_pair(row: Candidate, source: Source) -> bool:
     if _kind(row) == "helpful":
         return source == "hard_negative" and row.good is not None
-    return source == "samples" or (source == "revision" and row.good is not None)
+    return source in SAMPLED or (source == "revision" and row.good is not None)
 
 
 def _kind(row: Candidate) -> str:

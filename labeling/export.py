@@ -14,9 +14,14 @@ from typing import Generic, TypedDict, TypeVar
 from critique.model import Trajectory
 from critique.select import Selected
 from labeling.markdown import cell
-from labeling.model import CONSTRUCTED, Comparison, Judgment, LabelingSettings, Labelled
+from labeling.model import CONSTRUCTED, Comparison, Judgment, LabelingSettings, Labelled, Vote
+from labeling.ranking import best_and_worst
+from labeling.trust import Believing, Trust
 from pipeline.store import write_records
 from prompts.message import Conversation, Message, MessageDict, as_dicts
+
+HELPFULNESS = "helpfulness"
+"""The source of pairs that people labelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class PreferenceRow(ProvenanceColumns):
     `audit` is, says how. Of several votes, the logits are means, the masses the smallest ones, and
     `principle` names all that voted, with commas. The `vote_` lists have one entry for each vote, in one
     order; there the first response is the one that `judged_first_better` means, whichever was chosen.
+    `shaped_by` is the principle by which a response was made, `file` the one that a pair by people is from.
     """
 
     id: str
@@ -85,8 +91,10 @@ class PreferenceRow(ProvenanceColumns):
     decided_by: str
     audit: str
     source: str
+    file: str
     category: str
     principle: str
+    shaped_by: str
     judged_first_better: float | None
     calibrated_first_better: float | None
     first_is_chosen: bool
@@ -95,7 +103,7 @@ class PreferenceRow(ProvenanceColumns):
     forward_mass: float | None
     backward_mass: float | None
     label_way: str
-    orders_agree: bool
+    orders_agree: bool | None
     labeling_method: str
     votes_for_winner: float | None
     vote_principles: list[str]
@@ -113,20 +121,7 @@ class PreferenceRow(ProvenanceColumns):
     journal_keys: list[str]
 
 
-ExportedRow = TypeVar("ExportedRow", SFTRow, PreferenceRow)
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """What an audit makes of a judge's labels: `digest` names it and travels with every pair.
-
-    `calibrated` maps the judge's probability to a corrected one; a pair whose likelier response has less than
-    `min_confidence` then is a tie.
-    """
-
-    digest: str
-    calibrated: Callable[[float], float]
-    min_confidence: float
+ExportedRow = TypeVar("ExportedRow", bound=ProvenanceColumns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +189,9 @@ def _preference_rows(
     trust: Trust | None,
     counts: Counter[str],
 ) -> Iterator[PreferenceRow]:
-    for item in labelled:
-        label = _label(item, settings, trust)
+    believed = Believing(settings, trust)
+    for item in best_and_worst(labelled, believed, counts=counts):
+        label = _label(item, believed)
         if label.first_wins is None:
             counts[f"{item.comparison.source}: {label.why}"] += 1
             continue
@@ -203,9 +199,9 @@ def _preference_rows(
         yield _preference(item, provenance, label=label)
 
 
-def first_wins(item: Labelled, settings: LabelingSettings, trust: Trust | None) -> bool | None:
+def first_wins(item: Labelled, believed: Believing) -> bool | None:
     """Whether a pair's first response is the chosen one of the dataset; None where the pair is left out."""
-    return _label(item, settings, trust).first_wins
+    return _label(item, believed).first_wins
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +217,14 @@ class _Label:
     audit: str
 
 
-def _label(item: Labelled, settings: LabelingSettings, trust: Trust | None) -> _Label:
-    judged, audit = item.judgment.probability, trust.digest if trust else ""
-    probability = trust.calibrated(judged) if trust and judged is not None else judged
-    if settings.decide == "construction" and item.comparison.source in CONSTRUCTED:
-        return _Label(True, "construction", probability, audit)
-    if item.judgment.verdict not in ("first", "second") or probability is None:
-        return _Label(None, item.judgment.verdict, probability, audit)
-    if trust and max(probability, 1 - probability) < trust.min_confidence:
-        return _Label(None, "tie, below the calibrated confidence", probability, audit)
-    return _Label(item.judgment.verdict == "first", "judge", probability, audit)
+def _label(item: Labelled, believed: Believing) -> _Label:
+    belief, audit = believed(item.judgment), believed.trust.digest if believed.trust else ""
+    constructed = item.comparison.source in CONSTRUCTED and not item.comparison.identical
+    if believed.settings.decide == "construction" and constructed:
+        return _Label(True, "construction", belief.probability, audit)
+    if belief.winner is None:
+        return _Label(None, belief.why, belief.probability, audit)
+    return _Label(belief.winner == "first", "judge", belief.probability, audit)
 
 
 def _preference(item: Labelled, provenance: Provenance, *, label: _Label) -> PreferenceRow:
@@ -251,8 +245,10 @@ def _preference(item: Labelled, provenance: Provenance, *, label: _Label) -> Pre
         "decided_by": label.why,
         "audit": label.audit,
         "source": comparison.source,
+        "file": "",
         "category": comparison.category,
-        "principle": ", ".join(dict.fromkeys(vote.principle for vote in votes)),
+        "principle": principles(votes),
+        "shaped_by": comparison.shaped_by,
         "judged_first_better": judgment.probability,
         "calibrated_first_better": label.probability if label.audit else None,
         "first_is_chosen": first_wins,
@@ -279,6 +275,11 @@ def _preference(item: Labelled, provenance: Provenance, *, label: _Label) -> Pre
         "journal_keys": list(item.keys),
         **provenance.columns(),
     }
+
+
+def principles(votes: Iterable[Vote]) -> str:
+    """All that voted, each once, with commas."""
+    return ", ".join(dict.fromkeys(vote.principle for vote in votes))
 
 
 def _smallest(values: Iterable[float | None]) -> float | None:
@@ -321,7 +322,7 @@ def _card(title: str, counts: Mapping[str, int], facts: Mapping[str, str], *, ke
         *([f"> **{cell(warning)}**", ""] if warning else []),
         f"# {cell(title)}",
         "",
-        "Made by Solon. Labels and revisions were written by a model, not by people.",
+        f"Made by Solon. Labels and revisions were written by a model, not by people{_but(counts)}.",
         "",
         *(f"- **{cell(name)}**: {cell(value)}" for name, value in facts.items()),
         f"- **rows kept**: {kept}",
@@ -332,6 +333,11 @@ def _card(title: str, counts: Mapping[str, int], facts: Mapping[str, str], *, ke
         "",
     ]
     return "\n".join(lines)
+
+
+def _but(counts: Mapping[str, int]) -> str:
+    people = counts.get(f"{HELPFULNESS}: kept", 0)
+    return f", but for {people} rows of {HELPFULNESS}" if people else ""
 
 
 def _conversation(conversation: Conversation, answer: str) -> list[MessageDict]:

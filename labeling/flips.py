@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from constitution.model import Principle
-from labeling.export import Trust, first_wins
+from labeling.export import first_wins
 from labeling.judge import Judge
 from labeling.model import Comparison, Judgment, LabelingSettings, Labelled
+from labeling.trust import Believing, Trust
 from pipeline.context import Context, RowContext, derived_seed
 
 
@@ -88,9 +89,10 @@ class Drawing:
                 yield Touched(row, touched)
 
     def _is_touched(self, comparison: Comparison, before: Judge, after: Judge, seed: int) -> bool:
-        drawn = derived_seed(seed, comparison.row, "comparison", comparison.id)
+        drawn = derived_seed(seed, comparison.row, "comparison", comparison.drawn_as)
         old, new = (judge.drawn(random.Random(drawn)) for judge in (before, after))
-        touched = {_asks(each, before) for each in old} != {_asks(each, after) for each in new}
+        asked = {_asks(each, before) for each in old} != {_asks(each, after) for each in new}
+        touched = asked and not comparison.identical
         self.pairs += 1
         self.touched += touched
         self.redrawn += {each.id for each in old} != {each.id for each in new}
@@ -108,9 +110,10 @@ def pair_flips(found: Sequence[Relabelled], settings: LabelingSettings, trust: T
     A pair that is decided by how it was made stays as it is, whatever the judge says of it.
     """
     counts: Counter[str] = Counter()
+    believed = Believing(settings, trust)
     for each in found:
         before, after = (
-            first_wins(Labelled(each.comparison, judgment), settings, trust)
+            first_wins(Labelled(each.comparison, judgment), believed)
             for judgment in (each.before, each.after)
         )
         if before != after:

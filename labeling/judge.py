@@ -48,10 +48,12 @@ class Judge:
     async def judge(self, comparison: Comparison, context: RowContext) -> Judgment:
         """Everybody's votes on a comparison, under principles that the row's own generator draws.
 
+        Nobody is asked about two responses that say the same.
+
         Raises:
             CallError: a judge could not answer; the row has no judgment then.
         """
-        ballots = self._ballots(comparison, context)
+        ballots = () if comparison.identical else self._ballots(comparison, context)
         votes = await context.together([partial(self._vote, ballot) for ballot in ballots])
         probability = elected(votes, self.settings.combine_votes)
         probability = clamped(probability, self.settings.clamp or self.method.clamp)
@@ -59,18 +61,22 @@ class Judge:
         return Judgment(
             votes=tuple(votes),
             probability=probability,
-            verdict=verdict(votes, probability, self.settings),
+            verdict="identical" if comparison.identical else verdict(votes, probability, self.settings),
             method=self.settings.method,
             template=template,
             template_hash=self.prompts.hash(template),
         )
+
+    def first_principle(self, name: str, context: RowContext) -> Principle:
+        """The principle that a comparison or group of this name draws first: it votes, whoever else does."""
+        return self.constitution.draw_comparison(_generator(name, context))
 
     def _ballots(self, comparison: Comparison, context: RowContext) -> list[Ballot]:
         """One for each vote: every judge under every drawn principle, then under its negation."""
         return [
             Ballot(comparison, principle, judge, self.prompts, self.settings, negated=negated)
             for judge in self.settings.judges
-            for principle in self.drawn(context.rng("comparison", comparison.id))
+            for principle in self.drawn(_generator(comparison.drawn_as, context))
             for negated in ((False, True) if self.settings.negated else (False,))
         ]
 
@@ -93,3 +99,7 @@ class Judge:
             first_score=read.first_score,
             second_score=read.second_score,
         )
+
+
+def _generator(name: str, context: RowContext) -> random.Random:
+    return context.rng("comparison", name)

@@ -1,7 +1,7 @@
 """The nouns of labeling: a comparison, the readings and votes of a judgment, and the settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Annotated, Literal
 
@@ -11,22 +11,27 @@ from constitution.document import Section
 from constitution.model import Slug
 from critique.model import SamplingSettings, Text
 from engine.protocol import LabelWay
+from labeling.pair_settings import BestOfNSettings, Export, FilterSettings, HelpfulnessSettings
 from prompts.message import Conversation
 
-Source = Literal["samples", "revision", "hard_negative"]
+Source = Literal["samples", "revision", "hard_negative", "contrast", "best_of_n"]
 Origin = Literal[Source, "human"]
 """Where a comparison comes from: a source of the recipe's pairs, or a file of pairs that people labelled."""
-CONSTRUCTED: frozenset[Source] = frozenset({"revision", "hard_negative"})
+CONSTRUCTED: frozenset[Source] = frozenset({"revision", "hard_negative", "contrast"})
 """Sources whose first response is better by how the pair was made."""
-Verdict = Literal["first", "second", "tie", "unparsed", "refused"]
+SAMPLED: frozenset[Source] = frozenset({"samples", "contrast", "best_of_n"})
+"""Sources that ask the policy for responses."""
+Verdict = Literal["first", "second", "tie", "unparsed", "refused", "identical"]
 Combine = Literal["mean_probability", "mean_logit"]
 MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood"]
 
-MAKING_PAIRS = ("pairs", "limits", "sample", "decide")
+MAKING_PAIRS = ("pairs", "limits", "best_of_n", "sample", "decide", "filter", "helpfulness", "exports")
 """Settings of the pairs alone: whatever they say, a judge says the same of a given pair."""
 
-NO_PREFERENCE = 1e-9
-"""A probability this close to 0.5, or log-odds this close to 0, name no response: rounding is no opinion."""
+NO_PREFERENCE = 1e-6
+"""A probability this close to 0.5, or log-odds this close to 0, name no response: rounding is no opinion.
+
+Log-probabilities are float32 on their way, where neighbours are 6e-8 apart at 0.5 and 1e-6 at 10."""
 
 JUDGE = "judge"
 """The role of the judge that votes where the recipe names no panel."""
@@ -67,7 +72,11 @@ class LabelingSettings(Section):
         min_length=1,
         description="samples: two samples of the SL model; revision: a revision against the initial answer; "
         "hard_negative: a helpful prompt's own answer against the revision of the most related red-team "
-        "prompt, which teaches what not to decline",
+        "prompt, which teaches what not to decline; contrast: samples that were asked to follow a principle "
+        "and to go against it (RLCD); best_of_n: the best against the worst of n samples",
+    )
+    best_of_n: BestOfNSettings = Field(
+        default_factory=BestOfNSettings, description="how many samples `best_of_n` ranks"
     )
     limits: dict[Source, Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict,
@@ -102,14 +111,18 @@ class LabelingSettings(Section):
     )
     decide: Literal["judge", "construction"] = Field(
         default="judge",
-        description="who decides revision and hard_negative pairs: the judge, or how they were made (the "
-        "revision, the helpful prompt's own answer); the judge's opinion is kept all the same",
+        description="who decides revision, hard_negative and contrast pairs: the judge, or how they were "
+        "made (the revision, the helpful prompt's own answer, the sample that was asked to follow the "
+        "principle); the judge's opinion is kept all the same",
     )
     min_label_mass: float = Field(
         default=0.2, ge=0, le=1, description="probability that both labels must hold together to count"
     )
     tie_margin: float = Field(
-        default=0.0, ge=0, lt=0.5, description="a probability this close to 0.5, or closer, is a tie"
+        default=0.0,
+        ge=0,
+        lt=0.5,
+        description="a probability this close to 0.5, or closer, is a tie, and left out as `low margin`",
     )
     require_agreement: bool = Field(
         default=False, description="a pair whose two orders name different winners is a tie"
@@ -131,6 +144,19 @@ class LabelingSettings(Section):
     sample: SamplingSettings = Field(default_factory=SamplingSettings, description="the SL model's samples")
     rationale: SamplingSettings = Field(
         default_factory=SamplingSettings, description="the judge's reasoning, for `method: reasoned`"
+    )
+    filter: FilterSettings = Field(
+        default_factory=FilterSettings, description="which pairs say too little, or say it again"
+    )
+    helpfulness: HelpfulnessSettings | None = Field(
+        default=None, description="comparisons by people to mix in; null: none"
+    )
+    exports: tuple[Export, ...] = Field(
+        default=("preferences",),
+        min_length=1,
+        description="the datasets to write. preferences: prompt, chosen, rejected; unpaired: the same "
+        "responses one by one, with a label (KTO); ranked: all samples of `best_of_n` with scores and ranks "
+        "(RRHF)",
     )
 
     @property
@@ -158,10 +184,35 @@ class LabelingSettings(Section):
             raise ValueError("`negated` asks for the worse of two letters, which is for `method: ab` alone")
         return self
 
+    @model_validator(mode="after")
+    def _exports_have_their_source(self) -> "LabelingSettings":
+        if "unpaired" in self.exports and "preferences" not in self.exports:
+            raise ValueError("`unpaired` is made of the preference pairs: add `preferences` to `exports`")
+        if self.helpfulness is not None and "preferences" not in self.exports:
+            raise ValueError("`helpfulness` is mixed into the preferences: add `preferences` to `exports`")
+        if "ranked" in self.exports and "best_of_n" not in self.pairs:
+            raise ValueError("`ranked` is made of `best_of_n`, which `pairs` does not have: add it there")
+        return self
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> "LabelingSettings":
+        alike = [source for source in self.pairs if source in ("samples", "best_of_n")]
+        if alike and self.sample.temperature == 0:
+            raise ValueError(
+                f"at `sample.temperature: 0` all samples are equal, and `{alike[0]}` compares several of "
+                "them: set it above 0"
+            )
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A conversation and two responses to it."""
+    """A conversation and two responses to it.
+
+    `group` names what several comparisons belong to that are ranked together, and so judged under the same
+    principles; "" where it stands alone. `shaped_by` is the principle by which a response was made: what a
+    revision was asked for, what a contrast follows and goes against.
+    """
 
     id: str
     source: Origin
@@ -169,6 +220,18 @@ class Comparison:
     first: Text
     second: Text
     category: str = ""
+    group: str = ""
+    shaped_by: str = ""
+
+    @property
+    def identical(self) -> bool:
+        """Whether both responses say the same."""
+        return self.first.text.strip() == self.second.text.strip()
+
+    @property
+    def drawn_as(self) -> str:
+        """What its principles are drawn by: the same ones vote on all comparisons of a group."""
+        return self.group or self.id
 
     @property
     def row(self) -> str:
@@ -176,9 +239,7 @@ class Comparison:
         return self.id.rpartition(f"/{self.source}")[0] or self.id
 
     def swapped(self) -> "Comparison":
-        return Comparison(
-            self.id, self.source, self.conversation, self.second, self.first, category=self.category
-        )
+        return replace(self, first=self.second, second=self.first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +284,8 @@ class Vote:
 class Judgment:
     """The votes on a comparison, and what follows from them.
 
-    `probability` is that of the first response being better; None where no vote counts.
+    `probability` is that of the first response being better; None where no vote counts. There is no vote
+    where the responses are identical.
     """
 
     votes: tuple[Vote, ...]

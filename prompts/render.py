@@ -52,6 +52,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "compare_few_shot": frozenset({"conversation", "first", "second", "principle", "shots"}),
     "score_response": frozenset({"conversation", "response", "principle"}),
     "follow": frozenset({"conversation", "principle"}),
+    "go_against": frozenset({"conversation", "principle"}),
 }
 """Each template and the variables that it is given."""
 

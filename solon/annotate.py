@@ -120,7 +120,9 @@ def _seed(folder: RunFolder) -> int:
 
 
 def _comparisons(folder: RunFolder) -> Iterator[Comparison]:
-    return (item.comparison for item in iter_records(folder.comparisons, Labelled))
+    """Those with something to choose between."""
+    found = (item.comparison for item in iter_records(folder.comparisons, Labelled))
+    return (comparison for comparison in found if not comparison.identical)
 
 
 def _sheets(folder: RunFolder) -> dict[str, Sheet]:

@@ -17,8 +17,8 @@ from labeling.audit.model import HumanPair
 from labeling.audit.record import AuditRecord, read_audit
 from labeling.audit.sampling import sample
 from labeling.audit.settings import AuditSettings
-from labeling.export import Trust
 from labeling.judge import Judge
+from labeling.trust import Trust
 from labeling.votes.human import SOURCE as VOTES
 from pipeline.rows import InputError
 from solon.annotate import voted_pairs

@@ -18,10 +18,10 @@ from constitution.model import Constitution
 from critique.model import Trajectory
 from critique.revise import Reviser
 from critique.rewritten import Rewriter, Rewritten, Rounds, Standing
-from labeling.export import Trust
 from labeling.flips import Drawing, Relabeler, Relabelled, Touched
 from labeling.judge import METHODS, Judge
 from labeling.model import JUDGE, Labelled
+from labeling.trust import Trust
 from pipeline.context import Context, Tally
 from pipeline.gate import Stop
 from pipeline.journal import Journal

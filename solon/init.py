@@ -27,7 +27,8 @@ PURPOSES = {
     "compare_negated": "which of two answers is worse, A or B (`negated: true`)",
     "compare_few_shot": "which of two answers is better, after worked comparisons (`method: few_shot`)",
     "score_response": "how good one answer is, 1 to 9 (`method: pointwise`)",
-    "follow": "an answer as the principle wants it, whose likelihood is read (`method: likelihood`)",
+    "follow": "an answer as the principle wants it, sampled (`contrast`) or read (`method: likelihood`)",
+    "go_against": "an answer as the principle does not want it (`contrast`)",
 }
 """What each template asks a model for."""
 

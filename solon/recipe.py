@@ -250,6 +250,12 @@ class LoadedRecipe:
         }
         return {place: source for place, source in named.items() if source is not None}
 
+    @property
+    def helpfulness(self) -> Path | None:
+        """Where people's comparisons are that are mixed into the preferences; None where there are none."""
+        settings = self.recipe.labeling.helpfulness if self.recipe.labeling else None
+        return self.resolve(settings.path) if settings else None
+
     def resolve(self, path: str | Path) -> Path:
         """The path from the recipe's folder, `~` spelled out."""
         return self.folder / Path(path).expanduser()

@@ -19,7 +19,9 @@ from engine.settings import ModelSettings
 from evaluation.model import Graded, ModelResult, Suite
 from labeling.audit.ask import Audited
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import SAMPLED, LabelingSettings, Labelled
+from labeling.pairs import templates
+from labeling.trust import Believing
 from pipeline.context import Context
 from pipeline.gate import Stop, StoppedError
 from pipeline.journal import Journal
@@ -39,6 +41,7 @@ from solon.audit import (
 from solon.console import Reporter
 from solon.engines import in_flight, open_roles
 from solon.estimated import compared
+from solon.label_datasets import LabelDatasets, told
 from solon.memory import give_back
 from solon.programs import (
     answerer,
@@ -228,36 +231,50 @@ class _Run:
         self.reporter.say(f"sft: {trained.rows} rows, model in {trained.folder}")
 
     async def label(self) -> None:
-        """Pairs of the SL model's samples and of revisions, judged in both orders; the preference dataset."""
+        """Pairs of samples and of revisions, judged in both orders, and the datasets made of them."""
         settings = self.loaded.recipe.labeling
         if settings is None:
             raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
         self._made("critique", self.folder.trajectories, needs="critique")
         rows = candidates(self.loaded, StoredRecords(self.folder.trajectories, Trajectory))
         engines = self.loaded.judges
-        if "samples" in settings.pairs:
+        if SAMPLED.intersection(settings.pairs):
             engines["policy"] = self._sl_model()
         async with self._engines(**engines) as context:
             program = labeler(self.loaded)
             folder = self.folder.comparisons
             await self._rows("label", program, rows, context, kind=Labelled, folder=folder, many=True)
             provenance = self._provenance(
-                context, ("respond", *program.judge.templates), labeling=settings.model_dump(mode="json")
+                context,
+                (*templates(settings.pairs), *program.judge.templates),
+                labeling=settings.model_dump(mode="json"),
             )
         agreed = _Agreement(program.judge.method.ordered)
         labelled = agreed.counting(iter_records(self.folder.comparisons, Labelled))
         if self.loaded.recipe.audit is not None:
             self._made("audit", self.folder.audit, needs="audit")
-        dataset = preference_dataset(labelled, settings, provenance, trust=trust(self.loaded, self.folder))
-        write_dataset(
-            self.folder.preferences,
-            dataset,
-            title=f"{self.loaded.recipe.name}: preferences",
-            facts=lambda: self._facts() | self._labels_facts(settings) | {"agreement": str(agreed)},
-            warning=warning(self.loaded, self.folder),
-        )
-        self._counts("preference dataset", dataset.counts)
-        self.reporter.say(str(agreed))
+        believed = Believing(settings, trust(self.loaded, self.folder))
+        first = warning(self.loaded, self.folder)
+        datasets = LabelDatasets(self.loaded, believed, self.folder, provenance, self.reporter, first)
+
+        def facts() -> dict[str, str]:
+            return self._facts() | self._labels_facts(settings)
+
+        if "preferences" in settings.exports:
+            pairs = preference_dataset(labelled, settings, provenance, trust=believed.trust)
+            dataset = datasets.selected(pairs)
+            write_dataset(
+                self.folder.preferences,
+                dataset,
+                title=f"{self.loaded.recipe.name}: preferences",
+                facts=lambda: facts() | {"agreement": str(agreed)} | datasets.people_facts(dataset.counts),
+                warning=first,
+            )
+            self._counts("preference dataset", dataset.counts)
+            self.reporter.say(str(agreed))
+            for name, said in datasets.people_facts(dataset.counts).items():
+                self.reporter.say(f"{name}: {said}")
+        datasets.write_others(facts)
 
     async def dpo(self) -> None:
         """Direct preference optimisation from the SL model."""
@@ -437,7 +454,7 @@ class _Run:
         return audit | ({"warning": first} if first else {})
 
     def _counts(self, name: str, counts: Mapping[str, int]) -> None:
-        self.reporter.say(f"{name}: " + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))
+        self.reporter.say(f"{name}: {told(counts)}")
 
 
 @dataclass(slots=True)
@@ -456,6 +473,9 @@ class _Agreement:
     def counting(self, labelled: Iterable[Labelled]) -> Iterator[Labelled]:
         """The pairs as they come, counted on their way."""
         for item in labelled:
+            if item.comparison.identical:
+                yield item
+                continue
             self.pairs += 1
             self.same_response += item.judgment.agree
             self.voted += len(item.judgment.votes) > 1

@@ -122,6 +122,14 @@ class RunFolder:
         return self.data / "preferences"
 
     @property
+    def unpaired(self) -> Path:
+        return self.data / "unpaired"
+
+    @property
+    def ranked(self) -> Path:
+        return self.data / "ranked"
+
+    @property
     def sft(self) -> Path:
         return self.path / "models" / "sft"
 
@@ -311,6 +319,7 @@ def input_digests(loaded: LoadedRecipe) -> Mapping[str, str]:
         "prompts": hashlib.sha256(templates.encode()).hexdigest(),
         **{place: _source_digest(source, loaded.folder) for place, source in loaded.sources.items()},
         **{place: _labels_digest(path) for place, path in loaded.human_labels.items()},
+        **({"labeling.helpfulness": _labels_digest(loaded.helpfulness)} if loaded.helpfulness else {}),
     }
 
 

@@ -4,16 +4,20 @@ In: a `LoadedRecipe` and the run's folder. Out: one text for each problem, none 
 `solon validate` prints them, and every stage command asks first.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from constitution.document import DocumentError, nearest
 from critique.model import Kind, Request
+from labeling.audit.model import HumanPair
+from labeling.export import HELPFULNESS
 from labeling.judge import METHODS
 from labeling.model import JUDGE
 from prompts.render import PromptError
 from solon.audit import audit_pairs
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
+from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems
 from solon.recipe import LoadedRecipe
 from solon.run_folder import RunFolder, objection_to
@@ -78,10 +82,19 @@ def _data_problems(loaded: LoadedRecipe) -> list[str]:
             check_requests(source, KINDS[place], base=loaded.folder)
         except DocumentError as error:
             found.append(f"{place}: {error}")
-    return found or [text for check in _checks(loaded) for text in _refusal(check)]
+    try:
+        comparisons = [_as_request(pair) for pair in comparisons_by_people(loaded).pairs]
+    except DocumentError as error:
+        found.append(f"labeling.helpfulness: {error}")
+        comparisons = []
+    return found or [text for check in _checks(loaded, comparisons) for text in _refusal(check)]
 
 
-def _checks(loaded: LoadedRecipe) -> Iterator[Callable[[], None]]:
+def _as_request(pair: HumanPair) -> Request:
+    return Request(f"{HELPFULNESS}/{pair.id}", "helpful", pair.conversation)
+
+
+def _checks(loaded: LoadedRecipe, comparisons: Sequence[Request]) -> Iterator[Callable[[], None]]:
     def requests(*places: str) -> Iterator[Request]:
         for place in places:
             if place in loaded.sources:
@@ -89,7 +102,7 @@ def _checks(loaded: LoadedRecipe) -> Iterator[Callable[[], None]]:
 
     learnt, measured = ("data.red_team", "data.helpful"), ("evaluation.harmful", "evaluation.harmless")
     yield lambda: check_apart(requests(learnt[0]), requests(learnt[1]), names=learnt)
-    yield lambda: check_disjoint(requests(*learnt), list(requests(*measured)))
+    yield lambda: check_disjoint(chain(requests(*learnt), comparisons), list(requests(*measured)))
 
 
 def _refusal(check: Callable[[], None]) -> list[str]:
@@ -114,6 +127,11 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
         yield (
             f"{loaded.path}: `training.dpo` learns from preference pairs, and `labeling` makes none\n"
             "  next: add a `labeling:` section (`labeling: {}` has the defaults), or leave `training.dpo` out"
+        )
+    elif recipe.training.dpo and recipe.labeling and "preferences" not in recipe.labeling.exports:
+        yield (
+            f"{loaded.path}: `training.dpo` learns from preferences, which `labeling.exports` leaves out\n"
+            "  next: add `preferences` to it, or leave `training.dpo` out"
         )
     yield from _judge_problems(loaded)
 

@@ -6,8 +6,11 @@ from pathlib import Path
 from constitution.model import Constitution, Principle, WorkedComparison
 from critique.model import Text
 from engine.scripted import ScriptedEngine
+from labeling.combine import log_odds
+from labeling.combine import verdict as verdict_of
+from labeling.export import Provenance
 from labeling.judge import Judge
-from labeling.model import Comparison, Judgment, LabelingSettings
+from labeling.model import Comparison, Judgment, LabelingSettings, Labelled, Reading, Verdict, Vote
 from pipeline.context import Context, RowContext
 from pipeline.journal import Journal
 from prompts.message import Message, Prompt
@@ -74,3 +77,41 @@ def likes_good(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
 
 def always_a(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
     return {"A": 0.9, "B": 0.1}
+
+
+PROVENANCE = Provenance("test 1", "abc", {"respond": "1"}, {"judge": "2"}, {"labeling": {}}, 7)
+
+
+def labelled(
+    first: str,
+    second: str,
+    probability: float | None,
+    *,
+    scores: tuple[float, float] | None = None,
+    verdict: Verdict | None = None,
+    **comparison: object,
+) -> Labelled:
+    """A pair that a judge gave a probability to, by one vote; its verdict follows unless it is given."""
+    logit = None if probability is None else log_odds(probability)
+    forward = Reading(logit, 1.0, True)
+    backward = Reading(None if logit is None else -logit, 1.0, True)
+    vote = Vote("calm", "judge", False, forward, backward, probability, *(scores or ()))
+    settings = LabelingSettings()
+    votes = (vote,)
+    if verdict is None:
+        verdict = verdict_of(votes, probability, settings)
+    texts = {"first": Text(first, False, 2), "second": Text(second, False, 2)}
+    given = {"id": f"{first}-{second}", **texts, **comparison}
+    return Labelled(
+        replace(PAIR, **given),  # type: ignore[arg-type]
+        Judgment(votes, probability, verdict, "ab", "compare", "hash"),
+        (f"key of {first}-{second}",),
+    )
+
+
+def group(name: str, *probabilities: tuple[str, str, float | None]) -> list[Labelled]:
+    """A round robin: the first response's probability against the second, for each pair of them."""
+    return [
+        labelled(one, other, probability, source="best_of_n", group=name, id=f"{name}/{one}-{other}")
+        for one, other, probability in probabilities
+    ]

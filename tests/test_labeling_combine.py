@@ -102,6 +102,14 @@ def test_ties_are_a_margin_or_a_disagreement_by_choice() -> None:
     assert verdict(split, 0.4, LabelingSettings()) == "second"
 
 
+def test_a_rounding_error_of_float32_is_no_preference() -> None:
+    settings = LabelingSettings(combine="mean_logit")
+    for forward, backward in ((-0.49999994, -0.5), (10.0, 10.000001)):
+        rounded = combined(reading(forward), reading(backward), settings)
+        assert rounded != 0.5
+        assert verdict([counted(rounded)], rounded, settings) == "tie"
+
+
 def test_the_orders_of_several_votes_are_those_of_their_means() -> None:
     votes = [vote(2.0, 1.0), vote(1.0, -3.0)]
     assert mean_logit(votes, "forward") == 1.5

@@ -72,6 +72,88 @@ async def test_pairs_are_two_different_samples_and_the_revision_against_the_init
     assert revision.comparison.conversation == SAID
 
 
+async def test_a_pair_has_the_keys_of_its_own_calls_and_a_revision_its_principle(tmp_path) -> None:
+    samples, revision = await label(RED, tmp_path, pairs=("samples", "revision"))
+    assert len(samples.keys) == 4  # two samples, two orders
+    assert len(revision.keys) == 2
+    assert not set(samples.keys) & set(revision.keys)
+    assert (samples.comparison.shaped_by, revision.comparison.shaped_by) == ("", PRINCIPLE)
+
+
+@pytest.mark.parametrize("family", ["chat", "transcript"])
+async def test_a_contrast_is_sampled_under_opposed_prompts_of_the_principle_that_votes(
+    family, tmp_path
+) -> None:
+    def obey(prompt: Prompt, sampling: Sampling) -> str:
+        said = prompt.text or prompt.messages[0].content
+        return "for" if "the response that wins" in said else "against"
+
+    settings = LabelingSettings(pairs=("contrast",), principles=2, decide="construction")
+    engine = ScriptedEngine(obey, choice=lambda prompt, labels: {"A": 0.6, "B": 0.3})
+    with Journal(tmp_path / "journal.log") as journal:
+        context = Context({"judge": engine, "policy": engine}, journal, seed=1)
+        row = Candidate(RED, None, pairs=("contrast",))
+        (pair,) = await Labeler(Judge(CONSTITUTION, Prompts(family), settings))(row, context.row("rt"))
+    assert (pair.comparison.first.text, pair.comparison.second.text) == ("for", "against")
+    assert pair.comparison.conversation == SAID
+    assert pair.judgment.votes[0].principle == pair.comparison.shaped_by
+    sampled = [call.prompt for call in engine.calls if call.kind == "chat"]
+    assert {prompt.template for prompt in sampled} == {"follow", "go_against"}
+    question = CONSTITUTION.get(pair.comparison.shaped_by).comparison_question
+    assert question is not None
+    assert all(question in (prompt.text or prompt.messages[0].content) for prompt in sampled)
+    (exported,) = preference_dataset([pair], settings, PROVENANCE).rows
+    assert (exported["shaped_by"], exported["decided_by"]) == (pair.comparison.shaped_by, "construction")
+    assert exported["chosen"][0]["content"] == "for"
+    assert exported["judged_first_better"] == pytest.approx(0.5)
+
+
+async def test_all_of_n_samples_are_compared_under_the_same_principle_and_equal_ones_are_merged(
+    tmp_path,
+) -> None:
+    said = iter(["one", "two", " one", "three", "two"])
+    engine = ScriptedEngine(
+        lambda prompt, sampling: next(said), choice=lambda prompt, labels: {"A": 0.9, "B": 0.1}
+    )
+    settings = LabelingSettings.model_validate({"pairs": ("best_of_n",), "best_of_n": {"n": 5}})
+    with Journal(tmp_path / "journal.log") as journal:
+        context = Context({"judge": engine, "policy": engine}, journal, seed=1)
+        row = Candidate(RED, None, pairs=("best_of_n",))
+        pairs = await Labeler(Judge(CONSTITUTION, Prompts(), settings))(row, context.row("rt"))
+    texts = [(pair.comparison.first.text, pair.comparison.second.text) for pair in pairs]
+    assert texts == [("one", "two"), ("one", "three"), ("two", "three")]
+    assert [pair.comparison.id for pair in pairs] == [f"rt/best_of_n/{ids}" for ids in ("0-1", "0-3", "1-3")]
+    assert {pair.comparison.group for pair in pairs} == {"rt/best_of_n"}
+    assert len({vote.principle for pair in pairs for vote in pair.judgment.votes}) == 1
+    assert [len(pair.keys) for pair in pairs] == [7] * 3  # five samples, two orders
+
+
+async def test_scores_of_single_responses_are_asked_once_for_all_comparisons(tmp_path) -> None:
+    samples = iter(["one", "two", "three", "four"])
+    engine = ScriptedEngine(
+        lambda prompt, sampling: next(samples), choice=lambda prompt, labels: dict.fromkeys(labels, 0.1)
+    )
+    settings = LabelingSettings(pairs=("best_of_n",), method="pointwise")
+    with Journal(tmp_path / "journal.log") as journal:
+        context = Context({"judge": engine, "policy": engine}, journal, seed=1)
+        row = Candidate(RED, None, pairs=("best_of_n",))
+        pairs = await Labeler(Judge(CONSTITUTION, Prompts(), settings))(row, context.row("rt"))
+    assert len(pairs) == 6
+    assert sum(call.kind == "choose" for call in engine.calls) == 4
+
+
+async def test_where_all_samples_are_equal_one_record_says_so(tmp_path) -> None:
+    engine = ScriptedEngine("the same")
+    settings = LabelingSettings(pairs=("best_of_n",))
+    with Journal(tmp_path / "journal.log") as journal:
+        context = Context({"judge": engine, "policy": engine}, journal, seed=1)
+        row = Candidate(RED, None, pairs=("best_of_n",))
+        (pair,) = await Labeler(Judge(CONSTITUTION, Prompts(), settings))(row, context.row("rt"))
+    exported = preference_dataset([pair], settings, PROVENANCE)
+    assert list(exported.rows) == []
+    assert exported.counts == {"best_of_n: identical": 1}
+
+
 async def test_a_hard_negative_is_the_revision_of_the_red_team_prompt_most_like_a_helpful_one(
     tmp_path,
 ) -> None:
@@ -98,9 +180,15 @@ async def test_without_a_kept_revision_there_is_no_hard_negative() -> None:
     assert list(Drawn(rows, LabelingSettings(pairs=("hard_negative",)), seed=0)) == []
 
 
-async def test_equal_responses_make_no_pair(tmp_path) -> None:
+async def test_equal_responses_are_recorded_and_nobody_is_asked_about_them(tmp_path) -> None:
     same = Trajectory(RED.request, RED.response, (Round(PRINCIPLE, None, RED.response),))
-    assert await label(same, tmp_path, pairs=("revision",)) == ()
+    (item,) = await label(same, tmp_path, pairs=("revision",))
+    assert (item.judgment.verdict, item.judgment.votes, item.keys) == ("identical", (), ())
+    for decide in ("judge", "construction"):
+        settings = LabelingSettings(pairs=("revision",), decide=decide)
+        exported = preference_dataset([item], settings, PROVENANCE)
+        assert list(exported.rows) == []
+        assert exported.counts == {"revision: identical": 1}
 
 
 async def test_ties_are_counted_and_never_kept(tmp_path) -> None:
@@ -225,6 +313,14 @@ async def test_a_refused_pair_is_counted_as_such_and_kept_where_construction_dec
     (row,) = preference_dataset([made], LabelingSettings(decide="construction"), PROVENANCE).rows
     assert (row["judged_first_better"], row["forward_logit"], row["votes_for_winner"]) == (None, None, None)
     assert row["vote_probabilities"] == [None]
+
+
+async def test_a_refusal_is_stored_with_what_the_judge_said(tmp_path) -> None:
+    judgment, _ = await ask(ScriptedEngine("I can't help with that."), tmp_path, judge(method="reasoned"))
+    write_records(tmp_path / "labelled", [Labelled(PAIR, judgment)], Labelled)
+    (item,) = read_records(tmp_path / "labelled", Labelled)
+    assert item.judgment.verdict == "refused"
+    assert {vote.forward.rationale for vote in item.judgment.votes} == {"I can't help with that."}
 
 
 async def test_a_judgment_is_equal_when_it_is_stored_and_read_back(tmp_path) -> None:

@@ -1,13 +1,15 @@
-"""Labels under an audit: calibrated, doubtful ones as ties, its digest on every pair, warnings first."""
+"""Why a judgment is no label; labels under an audit: calibrated, its digest on every pair, warnings first."""
 
 from pathlib import Path
 
 import pytest
 from labeling_fixtures import PAIR
+from labeling_fixtures import labelled as judged
 
 from critique.model import Text
-from labeling.export import Provenance, Trust, preference_dataset, write_dataset
+from labeling.export import Provenance, preference_dataset, write_dataset
 from labeling.model import Comparison, Judgment, LabelingSettings, Labelled, Origin, Reading, Vote
+from labeling.trust import Believing, Trust
 
 PROVENANCE = Provenance("test 1", "digest", {}, {}, {}, seed=0)
 
@@ -66,3 +68,38 @@ def test_what_a_reader_must_know_stands_before_the_title(tmp_path: Path) -> None
     write_dataset(tmp_path / "data", dataset, title="Pairs", facts=dict, warning="Unaudited: beware.")
     text = (tmp_path / "data" / "README.md").read_text().split("---\n")[2]
     assert text.strip().startswith("> **Unaudited: beware.**\n\n# Pairs")
+
+
+def reason(probability: float | None, **settings: object) -> str:
+    chosen = LabelingSettings.model_validate(settings)
+    verdict = "tie" if probability is not None else None
+    return Believing(chosen)(judged("a", "b", probability, verdict=verdict).judgment).why
+
+
+def test_every_reason_has_a_name() -> None:
+    assert reason(None) == "unparsed"
+    assert reason(0.5) == "tie"
+    assert reason(0.52, tie_margin=0.05) == "low margin"
+    assert Believing(LabelingSettings())(judged("a", "a", None, verdict="identical").judgment).why == (
+        "identical"
+    )
+
+
+def test_orders_that_disagree_are_told_from_a_low_margin() -> None:
+    item = judged("a", "b", 0.7, verdict="tie")
+    vote = item.judgment.votes[0]
+    biased = type(vote)(
+        vote.principle, vote.judge, False, vote.forward, vote.forward, vote.probability
+    )  # the first position in both orders
+    judgment = type(item.judgment)((biased,), 0.7, "tie", "ab", "compare", "hash")
+    assert Believing(LabelingSettings(require_agreement=True))(judgment).why == "orders disagree"
+
+
+def test_a_winner_is_believed_with_its_calibrated_probability_if_that_is_enough() -> None:
+    judgment = judged("a", "b", 0.9).judgment
+    assert Believing(LabelingSettings())(judgment).winner == "first"
+    calm = Trust("d", lambda probability: 0.5 + (probability - 0.5) / 4, min_confidence=0.55)
+    belief = Believing(LabelingSettings(), calm)(judgment)
+    assert (belief.winner, belief.probability) == ("first", pytest.approx(0.6))
+    strict = Trust("d", calm.calibrated, min_confidence=0.65)
+    assert Believing(LabelingSettings(), strict)(judgment).why == "tie, below the calibrated confidence"

@@ -1,9 +1,12 @@
 """Validation: every problem at once, and none for a recipe that can run."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
+from constitution.document import DocumentError
 from solon.recipe import load_recipe
 from solon.run_folder import open_run_folder
 from solon.validate import problems
@@ -75,6 +78,56 @@ def test_an_id_of_both_training_files_is_told(project: Path) -> None:
     (project / "helpful.jsonl").write_text('{"id": "red-1", "prompt": "Something else?"}\n')
     [text] = found(project)
     assert "data.red_team and data.helpful: both have a row with the id `red-1`" in text
+
+
+def comparisons(path: Path, *prompts: str) -> None:
+    rows = [{"prompt": prompt, "chosen": "Gladly.", "rejected": "No."} for prompt in prompts]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_held_out_prompt_in_peoples_comparisons_is_told(project: Path) -> None:
+    comparisons(project / "people.jsonl", "What is rain?", "a HARMFUL prompt")
+    mix = "labeling.helpfulness={path: people.jsonl, share: 0.2}"
+    [text] = found(project, mix)
+    assert "`harmful-1` is `helpfulness/people.jsonl/" in text
+    comparisons(project / "people.jsonl", "What is rain?", "What is snow?")
+    assert found(project, mix) == []
+
+
+def test_comparisons_that_cannot_be_read_are_told(project: Path) -> None:
+    [text] = found(project, "labeling.helpfulness={path: peple.jsonl, share: 0.2}")
+    assert text.startswith("labeling.helpfulness: peple.jsonl: no such file")
+    (project / "people.jsonl").write_text('{"prompt": "What is rain?", "chosen": "Water."}\n')
+    [text] = found(project, "labeling.helpfulness={path: people.jsonl, share: 0.2}")
+    assert "no `rejected`: the columns are prompt, chosen" in text
+
+
+def test_preferences_that_are_not_exported_cannot_be_learnt(project: Path) -> None:
+    given = ("labeling={pairs: [best_of_n], exports: [ranked]}", "unaudited=true")
+    [text] = found(project, "training.dpo={}", *given)
+    assert "`labeling.exports` leaves out" in text
+    assert found(project, *given) == []
+
+
+@pytest.mark.parametrize(
+    ("labeling", "problem"),
+    [
+        ("{exports: [unpaired]}", "add `preferences` to `exports`"),
+        ("{exports: [preferences, ranked]}", "`pairs` does not have: add it there"),
+        ("{pairs: [best_of_n], sample: {temperature: 0}}", "all samples are equal"),
+        (
+            "{pairs: [best_of_n], exports: [ranked], helpfulness: {path: p.jsonl, share: 0.2}}",
+            "`helpfulness` is mixed into the preferences",
+        ),
+        ("{best_of_n: {n: 1}}", "n"),
+        ("{helpfulness: {path: p.jsonl, share: 1}}", "share"),
+    ],
+)
+def test_settings_of_pairs_that_contradict_each_other_are_refused(
+    project: Path, labeling: str, problem: str
+) -> None:
+    with pytest.raises(DocumentError, match=re.escape(problem)):
+        load_recipe(project / "recipe.yaml", (f"labeling={labeling}",))
 
 
 def test_a_constitution_must_have_what_the_stages_ask_for(project: Path) -> None:
