@@ -1,14 +1,12 @@
 """A `transformers` model in this process, behind the `Engine` protocol.
 
-Requests come from many tasks, one at a time. They wait a moment, are sorted by their beginnings and lengths,
-and go through the model as batches of one kind (`engine.decode`), in a thread of their own so that the event
-loop stays free.
+Requests come from many tasks, one at a time. They are sorted by their beginnings and lengths, and go through
+the model as batches of one kind (`engine.batches`, `engine.decode`).
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -17,16 +15,23 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine import attention, decode
+from engine.batches import Batches
 from engine.labels import choice_from_logprobs, label_token_ids
 from engine.local_model import fingerprint, locate, not_loaded, pick_device, pick_dtype
 from engine.prefix import families
-from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
+from engine.protocol import (
+    CallError,
+    Choice,
+    Completion,
+    EngineUnavailable,
+    Fingerprint,
+    Sampling,
+    Score,
+    WithoutRewards,
+)
 from engine.settings import ModelSettings
 from engine.tokens import encode_prompt, render
 from prompts.message import Prompt
-
-GATHER_S = 0.01
-"""How long a first request waits for others to join its batch; short beside any forward pass."""
 
 STOP_WINDOW = 24
 """Tokens at an answer's end in which a stop string is looked for."""
@@ -52,7 +57,7 @@ class Told:
     cached: int
 
 
-class TransformersEngine:
+class TransformersEngine(WithoutRewards):
     """Answers with a causal language model loaded here.
 
     A sampled answer depends on its prompt and its seed; other rows of the batch can change it only through
@@ -74,10 +79,12 @@ class TransformersEngine:
         )
         self.end_ids = _end_ids(self.model, self.tokenizer)
         self.context_length = int(getattr(self.model.config, "max_position_embeddings", 1 << 20))
-        self._waiting: list[Request] = []
-        self._worker: asyncio.Task[None] | None = None
-        # One thread for good: each thread that computes gets a pool of OpenMP threads of its own.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._batches: Batches[Request] = Batches(
+            self._run,
+            order=_in_order,
+            size=self.settings.max_batch_size,
+            tokens=self.settings.max_batch_tokens,
+        )
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -117,9 +124,7 @@ class TransformersEngine:
         return Score(math.fsum(told.logprobs), len(told.logprobs), len(ids), cached_tokens=told.cached)
 
     async def close(self) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._batches.close()
 
     def _encode_text(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False).input_ids
@@ -140,39 +145,7 @@ class TransformersEngine:
                 f"{len(ids)} prompt tokens and {room} more do not fit the model's {self.context_length}",
             )
         request = Request(kind, ids, len(ids) + room, work, asyncio.get_running_loop().create_future())
-        self._waiting.append(request)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        return await request.answer
-
-    async def _work(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(GATHER_S)
-            batch = self._next_batch()
-            if not batch:
-                return
-            try:
-                answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, batch)
-            except Exception as error:  # whatever it is, those who wait must hear of it
-                answers = [error] * len(batch)
-            for request, answer in zip(batch, answers, strict=True):
-                _settle(request.answer, answer)
-
-    def _next_batch(self) -> list[Request]:
-        """Requests of the first one's kind, its family first, then the nearest in length, as many as fit."""
-        self._waiting = [request for request in self._waiting if not request.answer.done()]  # cancelled ones
-        if not self._waiting:
-            return []
-        batch: list[Request] = []
-        longest = 0
-        for request in _in_order(self._waiting)[: self.settings.max_batch_size]:
-            longest = max(longest, request.room)
-            if batch and longest * (len(batch) + 1) > self.settings.max_batch_tokens:
-                break
-            batch.append(request)
-        taken = {id(request) for request in batch}
-        self._waiting = [request for request in self._waiting if id(request) not in taken]
-        return batch
+        return await self._batches.ask(request)
 
     def _run(self, batch: Sequence[Request]) -> list[Any]:
         if batch[0].kind == "chat":
@@ -199,15 +172,6 @@ def _in_order(waiting: Sequence[Request]) -> list[Request]:
     found.sort(key=lambda family: (first not in family, abs(len(family[0].ids) - len(first.ids))))
     # The first one itself must come into the batch, however many its relatives are.
     return [first, *(request for family in found for request in family if request is not first)]
-
-
-def _settle(future: "asyncio.Future[Any]", answer: object) -> None:
-    if future.done():  # its row was cancelled while the batch ran
-        return
-    if isinstance(answer, Exception):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
 
 
 def load_model(

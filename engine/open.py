@@ -36,6 +36,10 @@ async def open_engine(settings: ModelSettings) -> Engine:
         return engine
     if settings.engine == "vllm":
         return await open_vllm(settings)
+    if settings.engine == "reward":
+        from engine.reward import RewardEngine
+
+        return RewardEngine(settings)
     from engine.hf import TransformersEngine
 
     return TransformersEngine(settings)

@@ -26,12 +26,21 @@ from engine.openai_reply import (
     read_prompt_tokens,
     score_of_ending,
 )
-from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
+from engine.protocol import (
+    CallError,
+    Choice,
+    Completion,
+    EngineUnavailable,
+    Fingerprint,
+    Sampling,
+    Score,
+    WithoutRewards,
+)
 from engine.served_name import is_speaking, stated_fingerprint
 from prompts.message import Prompt
 
 
-class OpenAIEngine:
+class OpenAIEngine(WithoutRewards):
     """One model on one server or several. `EngineUnavailable` where the servers or the model aren't there.
 
     `base_url` ends where the paths begin, usually in /v1; several servers that hold the same model may be

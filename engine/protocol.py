@@ -1,4 +1,4 @@
-"""What an engine is: something that answers, chooses between labels, and scores text.
+"""What an engine is: something that answers, chooses between labels, scores text, or rates it.
 
 An engine knows nothing of constitutions, rows or journals. It is asked one prompt at a time, from many
 tasks at once; gathering those into batches, or spreading them over connections, is its own business.
@@ -111,6 +111,18 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Reward:
+    """What a reward model gives a completion after a prompt, in its own unit and on no fixed scale.
+
+    Of a model that was trained on comparisons, differences are log-odds in nats (Bradley and Terry 1952).
+    `tokens` are those of the whole conversation.
+    """
+
+    value: float
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What makes two engines give the same answers: part of every journal key and provenance column."""
 
@@ -127,10 +139,13 @@ class Fingerprint:
 
 
 class Engine(Protocol):
-    """Anything that answers. Implementations: `engine.hf`, `engine.vllm`, `engine.openai`, `engine.scripted`.
+    """Anything that answers. Implementations: `engine.hf`, `engine.vllm`, `engine.openai`, `engine.reward`,
+    `engine.scripted`.
 
-    `priority` orders the calls that wait inside an engine, smallest first, as the context does with those
-    that wait outside; an engine that batches in another order may leave it aside. It changes no answer.
+    A reward model can only `reward`, a language model everything else; each raises `EngineUnavailable` for
+    what it cannot do, and `solon validate` tells before. `priority` orders the calls that wait inside an
+    engine, smallest first, as the context does with those that wait outside; an engine that batches in
+    another order may leave it aside. It changes no answer.
     """
 
     @property
@@ -148,4 +163,29 @@ class Engine(Protocol):
         """Log-probability of the completion after the prompt."""
         ...
 
+    async def reward(
+        self, prompt: Prompt, completion: str, *, finished: bool = True, priority: int = 0
+    ) -> Reward:
+        """The reward of the completion as the answer to the prompt; one that is not `finished` was cut off
+        and gets no end token.
+        """
+        ...
+
     async def close(self) -> None: ...
+
+
+class WithoutRewards:
+    """What engines share whose model answers in words: they refuse to rate."""
+
+    async def reward(
+        self,
+        prompt: Prompt,  # noqa: ARG002
+        completion: str,  # noqa: ARG002
+        *,
+        finished: bool = True,  # noqa: ARG002
+        priority: int = 0,  # noqa: ARG002
+    ) -> Reward:
+        raise EngineUnavailable(
+            "this model answers in words and gives no rewards\n"
+            "  next: name a reward model with `engine: reward`, or choose another `labeling.method`"
+        )

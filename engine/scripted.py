@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.labels import choice_from_logprobs, require_labels
-from engine.protocol import Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
+from engine.protocol import (
+    Choice,
+    Completion,
+    EngineUnavailable,
+    Fingerprint,
+    Reward,
+    Sampling,
+    Score,
+    WithoutRewards,
+)
 from prompts.message import Prompt
 
 Answer = Callable[[Prompt, Sampling], str | Completion | Exception]
@@ -22,14 +31,15 @@ Rate = Callable[[Prompt, str], float]
 class Call:
     """One thing that a scripted engine was asked; fields that its kind does not have stay empty."""
 
-    kind: Literal["chat", "choose", "score"]
+    kind: Literal["chat", "choose", "score", "reward"]
     prompt: Prompt
     sampling: Sampling | None = None
     labels: tuple[str, ...] = ()
     completion: str = ""
+    finished: bool = True
 
 
-class ScriptedEngine:
+class ScriptedEngine(WithoutRewards):
     """Answers from a script; the same calls in the same order get the same answers.
 
     `answer`: a function of prompt and sampling, or texts handed out in the order of the calls (running out
@@ -42,6 +52,8 @@ class ScriptedEngine:
     Without it all labels are equally likely and nothing else is.
 
     `score`: the log-probability of a completion. Without it each word costs ln 2.
+
+    `reward`: the reward of a completion. Without it this is no reward model, and says so.
     """
 
     def __init__(
@@ -50,11 +62,13 @@ class ScriptedEngine:
         *,
         choice: Weigh | None = None,
         score: Rate | None = None,
+        reward: Rate | None = None,
         name: str = "scripted",
     ) -> None:
         self._answer = answer
         self._choice = choice or _equal
         self._score = score or _coin_flip_per_word
+        self._reward = reward
         self._answered = 0
         self.name = name
         self.calls: list[Call] = []
@@ -94,6 +108,15 @@ class ScriptedEngine:
         self.calls.append(Call("score", prompt, completion=completion))
         read = _words(_prompt_text(prompt))
         return Score(self._score(prompt, completion), tokens=_words(completion), prompt_tokens=read)
+
+    async def reward(
+        self, prompt: Prompt, completion: str, *, finished: bool = True, priority: int = 0
+    ) -> Reward:
+        self.calls.append(Call("reward", prompt, completion=completion, finished=finished))
+        if self._reward is None:
+            return await super().reward(prompt, completion, finished=finished, priority=priority)
+        read = _words(_prompt_text(prompt)) + _words(completion)
+        return Reward(self._reward(prompt, completion), tokens=read)
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -11,9 +11,10 @@ from constitution.document import Section
 class ModelSettings(Section):
     """One model: run from here with `transformers` or `vllm`, or behind an OpenAI-compatible server."""
 
-    engine: Literal["transformers", "vllm", "openai"] = Field(
+    engine: Literal["transformers", "vllm", "openai", "reward"] = Field(
         default="transformers",
-        description="transformers or vllm: from here; openai: any OpenAI-compatible server, vLLM's too",
+        description="transformers or vllm: from here; openai: any OpenAI-compatible server, vLLM's too; "
+        "reward: a reward model, from here, for `labeling.method: reward`",
     )
     model: str = Field(
         default="embedded",

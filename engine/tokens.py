@@ -1,7 +1,7 @@
 """A prompt as a model reads it: messages or text in, the rendered text and its token ids out.
 
 Special tokens that stand in somebody's text are encoded as text, so that no data ends a turn or opens one.
-Asking, scoring and training all encode prompts here, so that a model is trained on what it is asked.
+Asking, scoring, rating and training all encode prompts here, so that a model is trained on what it is asked.
 """
 
 from collections.abc import Iterator
@@ -45,8 +45,20 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[in
     return render(tokenizer, prompt).ids
 
 
+def encode_answered(
+    tokenizer: PreTrainedTokenizerBase, messages: Conversation, *, finished: bool
+) -> list[int]:
+    """Ids of a conversation that ends with the assistant's answer.
+
+    One that is finished has the template's closing, whose end token says so; one that was cut off goes on.
+    """
+    specials = [token for token in tokenizer.all_special_tokens if token]
+    pieces = _pieces(tokenizer, messages, specials, closed=finished)
+    return [i for text, is_data in pieces for i in _encoded(tokenizer, text, is_data=is_data)]
+
+
 def _pieces(
-    tokenizer: PreTrainedTokenizerBase, messages: Conversation, specials: list[str]
+    tokenizer: PreTrainedTokenizerBase, messages: Conversation, specials: list[str], *, closed: bool = False
 ) -> Iterator[tuple[str, bool]]:
     """The rendered template in pieces, each with whether it is a text that holds forged special tokens.
 
@@ -58,11 +70,13 @@ def _pieces(
     marked = tuple(
         type(message)(message.role, marks.get(i, message.content)) for i, message in enumerate(messages)
     )
-    rest = _apply_template(tokenizer, marked)
+    rest = _apply_template(tokenizer, marked, closed=closed)
     for i in forged_at:
-        before, rest = rest.split(marks[i], 1)
-        yield before, False
-        yield messages[i].content, True
+        before, found, after = rest.partition(marks[i])
+        if found:  # a template may leave earlier messages out
+            yield before, False
+            yield messages[i].content, True
+            rest = after
     yield rest, False
 
 
@@ -70,7 +84,10 @@ def _encoded(tokenizer: PreTrainedTokenizerBase, text: str, *, is_data: bool) ->
     return tokenizer(text, add_special_tokens=False, split_special_tokens=is_data).input_ids
 
 
-def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: Conversation) -> str:
+def _apply_template(
+    tokenizer: PreTrainedTokenizerBase, messages: Conversation, *, closed: bool = False
+) -> str:
+    """The template's output: open for an answer, or for more of the one at its end, unless `closed`."""
     if not tokenizer.chat_template:
         raise EngineUnavailable(
             "the model has no chat template: use `prompts: {family: transcript}` for a base model"
@@ -79,7 +96,7 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: Conversation) 
     text = tokenizer.apply_chat_template(
         cast("list[dict[str, str]]", as_dicts(messages)),
         tokenize=False,
-        add_generation_prompt=not prefill,
-        continue_final_message=prefill,
+        add_generation_prompt=not (prefill or closed),
+        continue_final_message=prefill and not closed,
     )
     return cast("str", text)

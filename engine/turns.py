@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from engine.protocol import Choice, Completion, Engine, Fingerprint, Sampling, Score
+from engine.protocol import Choice, Completion, Engine, Fingerprint, Reward, Sampling, Score
 from prompts.message import Prompt
 
 QUIET_S = 0.1
@@ -103,6 +103,12 @@ class TurnTaker:
     async def score(self, prompt: Prompt, completion: str, *, priority: int = 0) -> Score:
         async with self._turns.turn(self._engine):
             return await self._engine.score(prompt, completion, priority=priority)
+
+    async def reward(
+        self, prompt: Prompt, completion: str, *, finished: bool = True, priority: int = 0
+    ) -> Reward:
+        async with self._turns.turn(self._engine):
+            return await self._engine.reward(prompt, completion, finished=finished, priority=priority)
 
     async def close(self) -> None:
         await self._engine.close()

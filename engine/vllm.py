@@ -15,7 +15,16 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from engine.labels import choice_from_logprobs, label_token_ids
 from engine.local_model import adapter_rank, dtype_name, fingerprint, locate, not_loaded, pick_dtype
-from engine.protocol import CallError, Choice, Completion, EngineUnavailable, Fingerprint, Sampling, Score
+from engine.protocol import (
+    CallError,
+    Choice,
+    Completion,
+    EngineUnavailable,
+    Fingerprint,
+    Sampling,
+    Score,
+    WithoutRewards,
+)
 from engine.settings import ModelSettings
 from engine.tokens import encode_prompt, render
 from engine.vllm_process import Reaper, bystanders, deaf_to_ctrl_c, descendants, prepare_environment
@@ -47,7 +56,7 @@ POLL_S = 0.1
 """How often to look for processes of an engine that is being loaded."""
 
 
-class VLLMEngine:
+class VLLMEngine(WithoutRewards):
     """Answers with a causal language model that vLLM holds; `start` loads it.
 
     Where vLLM's sleep mode is not to be had, as on a CPU, `sleep` ends the processes, which frees the same

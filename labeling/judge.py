@@ -12,7 +12,7 @@ from functools import partial
 
 from constitution.model import Constitution, Principle
 from labeling.combine import clamped, combined, elected, verdict
-from labeling.methods import ab, few_shot, likelihood, pointwise, reasoned
+from labeling.methods import ab, few_shot, likelihood, pointwise, reasoned, reward
 from labeling.methods.method import Ballot, Method
 from labeling.model import Comparison, Judgment, LabelingSettings, MethodName, Vote
 from pipeline.context import RowContext
@@ -24,6 +24,7 @@ METHODS: Mapping[MethodName, Method] = {
     "few_shot": few_shot.METHOD,
     "pointwise": pointwise.METHOD,
     "likelihood": likelihood.METHOD,
+    "reward": reward.METHOD,
 }
 """Every way to label, by its name in a recipe."""
 
@@ -42,7 +43,7 @@ class Judge:
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """The names of the templates that it asks by."""
+        """The names of the templates that it asks by; none where no words are asked."""
         return self.method.templates(self.settings)
 
     async def judge(self, comparison: Comparison, context: RowContext) -> Judgment:
@@ -57,14 +58,14 @@ class Judge:
         votes = await context.together([partial(self._vote, ballot) for ballot in ballots])
         probability = elected(votes, self.settings.combine_votes)
         probability = clamped(probability, self.settings.clamp or self.method.clamp)
-        template = self.templates[0]
+        template = next(iter(self.templates), "")
         return Judgment(
             votes=tuple(votes),
             probability=probability,
             verdict="identical" if comparison.identical else verdict(votes, probability, self.settings),
             method=self.settings.method,
             template=template,
-            template_hash=self.prompts.hash(template),
+            template_hash=self.prompts.hash(template) if template else "",
         )
 
     def first_principle(self, name: str, context: RowContext) -> Principle:
@@ -76,12 +77,14 @@ class Judge:
         return [
             Ballot(comparison, principle, judge, self.prompts, self.settings, negated=negated)
             for judge in self.settings.judges
-            for principle in self.drawn(_generator(comparison.drawn_as, context))
+            for principle in self.drawn(_generator(comparison.drawn_as, context)) or (None,)
             for negated in ((False, True) if self.settings.negated else (False,))
         ]
 
     def drawn(self, rng: random.Random) -> tuple[Principle, ...]:
-        """The principles that vote on a pair, by the generator of its row."""
+        """The principles that vote on a pair, by the generator of its row; none where the way reads none."""
+        if not self.method.by_principle:
+            return ()
         count = self.settings.principles
         return self.constitution.draw_comparisons(
             rng, len(self.constitution.principles) if count == "all" else count
@@ -90,7 +93,7 @@ class Judge:
     async def _vote(self, ballot: Ballot, context: RowContext) -> Vote:
         read = await self.method.read(ballot, context)
         return Vote(
-            principle=ballot.principle.id,
+            principle=ballot.principle.id if ballot.principle else "",
             judge=ballot.judge,
             negated=ballot.negated,
             forward=read.forward,

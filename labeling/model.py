@@ -23,7 +23,7 @@ SAMPLED: frozenset[Source] = frozenset({"samples", "contrast", "best_of_n"})
 """Sources that ask the policy for responses."""
 Verdict = Literal["first", "second", "tie", "unparsed", "refused", "identical"]
 Combine = Literal["mean_probability", "mean_logit"]
-MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood"]
+MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood", "reward"]
 
 MAKING_PAIRS = ("pairs", "limits", "best_of_n", "sample", "decide", "filter", "helpfulness", "exports")
 """Settings of the pairs alone: whatever they say, a judge says the same of a given pair."""
@@ -64,6 +64,17 @@ class LikelihoodSettings(Section):
     )
 
 
+class RewardSettings(Section):
+    """How the rewards of two responses make a probability."""
+
+    temperature: float = Field(
+        default=1.0,
+        gt=0,
+        description="P = 1 / (1 + exp(-difference / temperature)); 1 for a model that was trained on "
+        "comparisons, or the temperature in the `reward.json` of one that Solon trained",
+    )
+
+
 class LabelingSettings(Section):
     """The RLAIF stage: pairs of responses, and the way in which they are judged (docs/labeling.md)."""
 
@@ -87,7 +98,7 @@ class LabelingSettings(Section):
         default="ab",
         description="ab: the letter at once; reasoned: after a written rationale; few_shot: after worked "
         "comparisons; pointwise: each response scored alone; likelihood: which response the principle makes "
-        "likelier",
+        "likelier; reward: each response rated by a reward model",
     )
     principles: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         default=1, description="so many different principles vote on a pair, drawn by weight; or `all`"
@@ -140,6 +151,9 @@ class LabelingSettings(Section):
     )
     likelihood: LikelihoodSettings = Field(
         default_factory=LikelihoodSettings, description="how `method: likelihood` compares"
+    )
+    reward: RewardSettings = Field(
+        default_factory=RewardSettings, description="how `method: reward` compares"
     )
     sample: SamplingSettings = Field(default_factory=SamplingSettings, description="the SL model's samples")
     rationale: SamplingSettings = Field(
@@ -204,6 +218,12 @@ class LabelingSettings(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _principles_are_read(self) -> "LabelingSettings":
+        if self.principles != 1 and self.method == "reward":
+            raise ValueError("`method: reward` reads no principles: leave `principles` out")
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -265,9 +285,10 @@ class Reading:
 class Vote:
     """One judge's opinion under one principle, in both orders; ways without an order say the same twice.
 
-    `judge` is the judge's role. `probability` is that of the first response being better; None where a
-    reading could not be used, and then the vote does not count. The scores are what each response got by
-    itself: -1 to 1 by `pointwise`, nats by `likelihood`, None where responses are only compared.
+    `principle` is "" where the way reads none, `judge` the judge's role. `probability` is that of the first
+    response being better; None where a reading could not be used, and then the vote does not count. The
+    scores are what each response got by itself: -1 to 1 by `pointwise`, nats by `likelihood`, its reward by
+    `reward`, None where responses are only compared.
     """
 
     principle: str

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import TypeVar
 
-from engine.protocol import CallError, Choice, Completion, Engine, Fingerprint, Sampling, Score
+from engine.protocol import CallError, Choice, Completion, Engine, Fingerprint, Reward, Sampling, Score
 from pipeline.gate import Gate, Stop
 from pipeline.journal import KEY_DIGITS, Journal
 from prompts.message import Prompt, as_dicts
@@ -28,7 +28,7 @@ IN_FLIGHT = 512
 """Calls on their way to one engine at once unless told otherwise: several batches of any engine."""
 
 Stored = dict[str, object]
-Answer = Completion | Choice | Score
+Answer = Completion | Choice | Score | Reward
 Told = TypeVar("Told")
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -180,9 +180,23 @@ class RowContext:
         engine, request = self.shared.engines[role], {"call": "score", "completion": completion}
 
         async def ask(priority: int) -> Score:
-            return _finite(await engine.score(prompt, completion, priority=priority))
+            score = await engine.score(prompt, completion, priority=priority)
+            _require_number(score.logprob, "nan_logprob", "the text has log-probability")
+            return score
 
         return Score(**await self._told(role, prompt, request, ask=ask))  # type: ignore[arg-type]
+
+    async def reward(self, role: str, prompt: Prompt, completion: str, *, finished: bool = True) -> Reward:
+        """Ask a role's engine how good an answer is; raises `CallError` as `chat` does."""
+        engine = self.shared.engines[role]
+        request = {"call": "reward", "completion": completion, "finished": finished}
+
+        async def ask(priority: int) -> Reward:
+            reward = await engine.reward(prompt, completion, finished=finished, priority=priority)
+            _require_number(reward.value, "nan_reward", "the answer has reward")
+            return reward
+
+        return Reward(**await self._told(role, prompt, request, ask=ask))  # type: ignore[arg-type]
 
     async def together(self, parts: Sequence[Callable[["RowContext"], Awaitable[Told]]]) -> list[Told]:
         """Do at the same time what does not build on each other, so that an engine gets it as one batch.
@@ -259,11 +273,10 @@ def _raised(told: Told | BaseException) -> Told:
     return told
 
 
-def _finite(score: Score) -> Score:
-    """The score, unless half precision made it no number: then it must not be kept."""
-    if not math.isfinite(score.logprob):
-        raise CallError("nan_logprob", f"the text has log-probability {score.logprob}, expected a number")
-    return score
+def _require_number(value: float, reason: str, what: str) -> None:
+    """Half precision may make no number of an answer: then it must not be kept."""
+    if not math.isfinite(value):
+        raise CallError(reason, f"{what} {value}, expected a number")
 
 
 def _read(answer: Mapping[str, object]) -> int:

@@ -36,6 +36,7 @@ WITH_MODELS = {
             "embedded.py",
             "vllm.py",
             "local_model.py",
+            "reward_head.py",
         )
     ),
 }

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from constitution.load import load
-from engine.protocol import CallError, Choice, EngineUnavailable, Score
+from engine.protocol import CallError, Choice, EngineUnavailable, Reward, Score
 from engine.scripted import ScriptedEngine
 from labeling.judge import METHODS
 from labeling.model import JUDGE, LabelingSettings, MethodName
@@ -34,8 +34,17 @@ def any_score(prompt: Prompt, completion: str) -> float:
     return -(3.0 if "GOOD" in completion else 4.0) + (0.5 if guided and "GOOD" in completion else 0.0)
 
 
+def any_reward(prompt: Prompt, completion: str) -> float:
+    return 0.7 if "GOOD" in completion else -0.4
+
+
 def engine() -> ScriptedEngine:
-    return ScriptedEngine("Calm is better.", choice=any_choice, score=any_score)
+    return ScriptedEngine("Calm is better.", choice=any_choice, score=any_score, reward=any_reward)
+
+
+def votes(method: str, principles: int | str) -> int | str:
+    """So many principles, where a way reads any."""
+    return 1 if method == "reward" else principles
 
 
 def test_every_way_has_a_name_and_templates_that_exist() -> None:
@@ -47,7 +56,11 @@ def test_every_way_has_a_name_and_templates_that_exist() -> None:
 @every_method
 async def test_swapping_the_responses_turns_any_ways_probability_round(method: str, tmp_path: Path) -> None:
     odds = judge(
-        method=method, principles="all", combine="mean_logit", combine_votes="mean_logit", clamp=(0.0, 1.0)
+        method=method,
+        principles=votes(method, "all"),
+        combine="mean_logit",
+        combine_votes="mean_logit",
+        clamp=(0.0, 1.0),
     )
     for way in (judge(method=method, clamp=(0.0, 1.0)), odds):
         straight, _ = await ask(engine(), tmp_path, way)
@@ -58,14 +71,15 @@ async def test_swapping_the_responses_turns_any_ways_probability_round(method: s
 
 @every_method
 async def test_any_way_says_by_which_principles_template_and_calls(method: str, tmp_path: Path) -> None:
-    way = judge(method=method, principles=2)
+    way = judge(method=method, principles=votes(method, 2))
     judgment, context = await ask(engine(), tmp_path, way)
     assert judgment.method == method
-    assert judgment.template == way.templates[0]
-    assert judgment.template_hash == way.prompts.hash(way.templates[0])
-    assert len({vote.principle for vote in judgment.votes}) == 2
+    if way.templates:
+        assert judgment.template == way.templates[0]
+        assert judgment.template_hash == way.prompts.hash(way.templates[0])
+    assert len({vote.principle for vote in judgment.votes}) == votes(method, 2)
     assert {vote.judge for vote in judgment.votes} == {JUDGE}
-    calls = {"ab": 4, "few_shot": 4, "pointwise": 4, "reasoned": 8, "likelihood": 8}
+    calls = {"ab": 4, "few_shot": 4, "pointwise": 4, "reasoned": 8, "likelihood": 8, "reward": 2}
     assert len(context.keys) == calls[method]
 
 
@@ -88,12 +102,19 @@ async def test_the_order_of_the_keys_is_not_the_order_of_the_answers(method: str
             await self._wait(prompt)
             return await super().score(prompt, completion)
 
+        async def reward(
+            self, prompt: Prompt, completion: str, *, finished: bool = True, priority: int = 0
+        ) -> Reward:
+            await self._wait(prompt)
+            return await super().reward(prompt, completion, finished=finished)
+
     told = []
     for salt in range(3):
-        shuffled = Shuffled("Calm is better.", choice=any_choice, score=any_score)
+        shuffled = Shuffled("Calm is better.", choice=any_choice, score=any_score, reward=any_reward)
         shuffled.salt = salt
         (tmp_path / str(salt)).mkdir()
-        judgment, context = await ask(shuffled, tmp_path / str(salt), judge(method=method, principles="all"))
+        way = judge(method=method, principles=votes(method, "all"))
+        judgment, context = await ask(shuffled, tmp_path / str(salt), way)
         told.append((judgment, context.keys))
     assert told[0] == told[1] == told[2]
 

@@ -111,6 +111,19 @@ async def test_the_key_of_a_choice_changes_with_its_labels(journal: Journal) -> 
     assert len(set(ask.keys)) == 3
 
 
+async def test_the_key_of_a_reward_changes_with_the_answer_and_with_whether_it_was_cut_off(
+    journal: Journal,
+) -> None:
+    ask = row(ScriptedEngine(reward=lambda prompt, completion: 0.5, score=lambda *_: -1.0), journal)
+    assert (await ask.reward("judge", PROMPT, "Knock knock")).value == 0.5
+    await ask.reward("judge", PROMPT, "Knock knock", finished=False)
+    await ask.reward("judge", PROMPT, "Who is there?")
+    await ask.score("judge", PROMPT, "Knock knock")
+    assert len(set(ask.keys)) == 4
+    again = await ask.reward("judge", PROMPT, "Knock knock")
+    assert (again.value, ask.shared.tally.asked, ask.shared.tally.found) == (0.5, 4, 1)
+
+
 async def test_a_greedy_answer_is_shared_by_rows_and_seeds_and_by_prompts_of_other_templates(
     journal: Journal,
 ) -> None:

@@ -236,7 +236,7 @@ def _abstention(figures: Figures) -> str:
 
 def _voters(found: Voters, kind: str) -> str:
     if not found.by_name:
-        return "No vote could be used."
+        return f"No vote of a {kind} could be used."
     rows = [
         [
             cell(name),

@@ -93,7 +93,9 @@ def _ballots(audited: Audited, combine: Combine, *, by: str) -> _Ballots | None:
         return None
     by_voter: dict[str, list[Vote]] = {}
     for vote in votes:
-        by_voter.setdefault(vote.principle if by == "principle" else vote.judge, []).append(vote)
+        name = vote.principle if by == "principle" else vote.judge
+        if name:  # a way that reads no principle names none
+            by_voter.setdefault(name, []).append(vote)
     own = {name: _elected(cast, combine) for name, cast in by_voter.items()}
     others = {name: [vote for vote in votes if vote not in cast] for name, cast in by_voter.items()}
     without = {name: _elected(cast, combine) for name, cast in others.items()} if len(own) > 1 else {}

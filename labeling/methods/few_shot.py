@@ -20,8 +20,11 @@ Shown = dict[str, object]
 
 
 async def read(ballot: Ballot, context: RowContext) -> BothOrders:
-    seed = derived_seed(context.shared.seed, "few_shot", ballot.principle.id)
-    shots = worked(ballot.principle, ballot.settings.few_shot.shots, random.Random(seed))
+    principle = ballot.principle
+    if principle is None:
+        raise ValueError("`few_shot` shows a principle's comparisons: a ballot without one shows none")
+    seed = derived_seed(context.shared.seed, "few_shot", principle.id)
+    shots = worked(principle, ballot.settings.few_shot.shots, random.Random(seed))
 
     async def ask(shown: Comparison, context: RowContext) -> Reading:
         prompt = ballot.compare(TEMPLATE, shown, shots=shots)

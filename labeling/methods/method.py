@@ -20,10 +20,13 @@ FIRST, SECOND = "A", "B"
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What one vote is about, and how it is asked for. `judge` is a role."""
+    """What one vote is about, and how it is asked for.
+
+    `judge` is a role. `principle` is None where the way reads none.
+    """
 
     comparison: Comparison
-    principle: Principle
+    principle: Principle | None
     judge: str
     prompts: Prompts
     settings: LabelingSettings
@@ -59,15 +62,17 @@ class Method:
     """One way to label.
 
     `read` asks for one vote; it raises `CallError` where the judge cannot answer. `templates` are the names
-    of those that it asks by, the one that puts the question first. `clamp` are its limits for a probability
-    unless a recipe says others. `ordered` says whether both responses are shown at once, so that their order
-    can bias a judge. `lacks` says why it cannot work with a constitution, "" where it can.
+    of those that it asks by, if any, the one that puts the question first. `clamp` are its limits for a
+    probability unless a recipe says others. `ordered` says whether both responses are shown at once, so that
+    their order can bias a judge, `by_principle` whether a principle is read: else each judge votes once.
+    `lacks` says why it cannot work with a constitution, "" where it can.
     """
 
     read: Callable[[Ballot, RowContext], Awaitable[BothOrders]]
     templates: Callable[[LabelingSettings], tuple[str, ...]]
     clamp: tuple[float, float] = (0.0, 1.0)
     ordered: bool = True
+    by_principle: bool = True
     lacks: Callable[[Constitution], str] = lambda _constitution: ""
 
 
