@@ -24,7 +24,12 @@ def test_a_pair_keeps_only_what_is_trained() -> None:
     (kept,) = read_preferences([preference_row("Q", "good", "bad")]).kept
     assert kept == (
         0,
-        Pair((Message("user", "Q"),), (Message("assistant", "good"),), (Message("assistant", "bad"),)),
+        Pair(
+            (Message("user", "Q"),),
+            (Message("assistant", "good"),),
+            (Message("assistant", "bad"),),
+            probability=0.8,
+        ),
     )
 
 

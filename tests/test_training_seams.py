@@ -8,18 +8,21 @@ import huggingface_hub.constants
 import torch
 import trl.trainer.utils as trl_utils
 from datasets import Dataset
-from training_fixtures import PREFERENCES, SFT_ROWS, byte_tokenizer, tiny_model
-from transformers import AutoModelForCausalLM
+from training_fixtures import PREFERENCES, SFT_ROWS, byte_tokenizer, reward_settings, tiny_model
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 from trl.trainer.base_trainer import _BaseTrainer
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.reward_config import RewardConfig
+from trl.trainer.reward_trainer import RewardTrainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from engine import attention
 from training.data import read_preferences, read_sft
-from training.seams import TokenizedDPOTrainer, quiet
-from training.tokens import tokenize_examples, tokenize_pairs
+from training.held_out import Sides
+from training.seams import ComparisonCollator, SoftRewardTrainer, TokenizedDPOTrainer, quiet
+from training.tokens import tokenize_comparisons, tokenize_examples, tokenize_pairs
 
 __all__ = ["tiny_model"]
 
@@ -49,6 +52,37 @@ def test_pairs_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> No
     assert prepared.select_columns(told.column_names).to_dict() == told.to_dict()
     assert "_prepare_dataset" in vars(DPOTrainer)
     assert "_prepare_dataset" in vars(TokenizedDPOTrainer)
+
+
+def test_hard_labels_cost_what_trls_reward_trainer_says(tiny_model: Path, tmp_path: Path) -> None:
+    """The same rows, through TRL's own tokenizing, batching and loss; with margins and centring."""
+    tokenizer = byte_tokenizer()
+    settings = reward_settings(margin=0.7)
+    pairs = read_preferences(PREFERENCES)
+    told = tokenize_comparisons(pairs, tokenizer, settings, sides=Sides(0, -1)).dataset
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
+    options: dict[str, Any] = {
+        "model": model,
+        "args": RewardConfig(**config(tmp_path), center_rewards_coefficient=0.2),
+        "processing_class": tokenizer,
+    }
+    rows = Dataset.from_list([{**row, "margin": 0.7} for row in PREFERENCES])
+    with quiet():
+        theirs = RewardTrainer(train_dataset=rows, **options)
+        collator = ComparisonCollator(cast("int", tokenizer.pad_token_id))
+        ours = SoftRewardTrainer(train_dataset=told, data_collator=collator, **options)
+    losses, batches = [], []
+    for trainer in (theirs, ours):
+        dataset = cast("Dataset", trainer.train_dataset)
+        batch: dict[str, Any] = cast("Any", trainer.data_collator)(
+            [dataset[i] for i in range(len(PREFERENCES))]
+        )
+        batches.append({name: batch[name].tolist() for name in ("input_ids", "attention_mask")})
+        losses.append(cast("torch.Tensor", trainer.compute_loss(model, batch)).item())
+    assert batches[0] == batches[1]
+    assert losses[1] == losses[0]
+    assert ours._metrics["train"]["accuracy"] == theirs._metrics["train"]["accuracy"]
 
 
 def test_examples_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> None:

@@ -3,14 +3,20 @@
 import gc
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from engine.settings import ModelSettings
-from training.settings import DPOSettings, SFTSettings
+from training.settings import DPOSettings, RewardModelSettings, SFTSettings
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
@@ -63,6 +69,23 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
 
 
+@pytest.fixture(scope="session")
+def reward_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer Llama that gives one number to a text of bytes."""
+    tokenizer = byte_tokenizer()
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=1024,
+        pad_token_id=cast("int", tokenizer.pad_token_id), initializer_range=0.3,
+    )  # fmt: skip
+    config.num_labels = 1
+    folder = tmp_path_factory.mktemp("reward")
+    LlamaForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def tiny(folder: Path, adapter: Path | None = None) -> ModelSettings:
     return ModelSettings(model=str(folder), adapter=adapter, dtype="float32", device="cpu")
 
@@ -107,3 +130,10 @@ PREFERENCES = [
     preference_row("Who are you?", "A small model.", "Nobody knows, and nobody will ever know."),
     preference_row("Hm", "Yes?", "No!"),
 ]
+
+
+def reward_settings(**changes: object) -> RewardModelSettings:
+    """Hard labels and nothing held out besides: the loss alone."""
+    chosen: dict[str, object] = {"dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1}
+    plain = {"labels": "hard", "held_out": 0, "center_rewards_coefficient": 0}
+    return RewardModelSettings.model_validate(chosen | plain | changes)

@@ -14,11 +14,21 @@ from labeling.markdown import cell, facts_table, fenced
 from training.load import public_name
 from training.settings import TrainerSettings
 
-Stage = Literal["sft", "dpo"]
+Stage = Literal["sft", "reward", "dpo"]
 
 METHODS: Mapping[Stage, str] = {
     "sft": "supervised fine-tuning on constitutional revisions",
+    "reward": "reward modelling on AI-labelled preferences",
     "dpo": "direct preference optimisation on AI-labelled preferences",
+}
+
+_FILES = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` "
+_MORE: Mapping[Stage, str] = {
+    "sft": f"{_FILES}what the model says.",
+    "reward": f"{_FILES}what it gives to a few pairs. `reward.json` has the mean and the standard deviation "
+    "that make rewards comparable, (reward - mean) / sd, and the temperature that makes differences "
+    "log-odds: P = 1 / (1 + exp(-difference / temperature)).",
+    "dpo": f"{_FILES}what the model says.",
 }
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -34,6 +44,24 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 model = AutoModelForCausalLM.from_pretrained("FOLDER")
 tokenizer = AutoTokenizer.from_pretrained("FOLDER")"""
+
+_RATE_WITH_ADAPTER = """\
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+base = AutoModelForSequenceClassification.from_pretrained({base}, num_labels=1)
+model = PeftModel.from_pretrained(base, "FOLDER")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER")
+model.config.pad_token_id = tokenizer.pad_token_id"""
+_RATE_WITH_MODEL = """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("FOLDER")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER")"""
+_RATE = """
+conversation = [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]
+ids = tokenizer.apply_chat_template(conversation, return_tensors="pt", return_dict=True)
+reward = model(**ids).logits[0, 0]"""
 
 
 def model_card(
@@ -54,9 +82,7 @@ def model_card(
     warning = facts.get("warning", "")
     facts = {name: value for name, value in facts.items() if name != "warning"}
     metadata = yaml.safe_dump(_metadata(stage, kind, base, facts), sort_keys=False, allow_unicode=True)
-    use = (_USE_ADAPTER if kind == "adapter" else _USE_MODEL).format(
-        base=json.dumps(base, ensure_ascii=False)
-    )
+    use = _use(stage, kind).replace("{base}", json.dumps(base, ensure_ascii=False))
     sections = [
         f"---\n{metadata}---",
         f"> **{cell(warning)}**" if warning else "",
@@ -68,11 +94,17 @@ def model_card(
         f"Rows that were not trained on: {cell(dropped)}." if dropped else "No row was left out.",
         f"## Settings\n\n{facts_table(_settings(model, settings))}",
         f"## Use\n\n{fenced(use, 'python')}",
-        "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` what the "
-        "model says.\n\nAI-labelled data teaches what the labelling model prefers, its mistakes included. "
+        _MORE[stage],
+        "AI-labelled data teaches what the labelling model prefers, its mistakes included. "
         "Measure the model on your own prompts before you rely on it.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _use(stage: Stage, kind: Literal["adapter", "model"]) -> str:
+    if stage == "reward":
+        return (_RATE_WITH_ADAPTER if kind == "adapter" else _RATE_WITH_MODEL) + _RATE
+    return _USE_ADAPTER if kind == "adapter" else _USE_MODEL
 
 
 def _metadata(
@@ -82,8 +114,9 @@ def _metadata(
     if _HUB_ID.fullmatch(base) and not Path(base).exists():
         data["base_model"] = base
     data["library_name"] = "peft" if kind == "adapter" else "transformers"
-    data["pipeline_tag"] = "text-generation"
-    data["tags"] = [*(["lora"] if kind == "adapter" else []), stage, "constitutional-ai", "solon", "trl"]
+    data["pipeline_tag"] = "text-classification" if stage == "reward" else "text-generation"
+    named = "reward-model" if stage == "reward" else stage
+    data["tags"] = [*(["lora"] if kind == "adapter" else []), named, "constitutional-ai", "solon", "trl"]
     if datasets := [
         name for name in re.split(r"[,\s]+", facts.get("datasets", "")) if _HUB_ID.fullmatch(name)
     ]:

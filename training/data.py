@@ -5,6 +5,7 @@ conversations, split where the loss begins. A row of the wrong shape is an error
 from is dropped and reported.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,13 +31,20 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One row of preferences: two answers to one prompt, and which of them has no end."""
+    """One row of preferences: two answers to one prompt, and which of them has no end.
+
+    `probability` is that of chosen being better, 1 where the row says none; `margin` how far it is to be
+    ahead, None where the row says nothing. `sampled` says that both answers are samples of the policy.
+    """
 
     prompt: Conversation
     chosen: Conversation
     rejected: Conversation
     chosen_cut_off: bool = False
     rejected_cut_off: bool = False
+    probability: float = 1.0
+    margin: float | None = None
+    sampled: bool = False
 
 
 Read = TypeVar("Read", Example, Pair)
@@ -143,7 +151,18 @@ def _pair(row: Row, where: str) -> Pair:
         raise _NothingToLearnError("chosen and rejected are the same")
     _check_ahead(row, where)
     cut_off = [row.get(f"{column}_cut_off") is True for column in ("chosen", "rejected")]
-    return Pair(prompt, chosen, rejected, *cut_off)
+    probability, margin = (_number(row, name, where=where) for name in ("chosen_probability", "margin"))
+    if margin is not None and not math.isfinite(margin):
+        raise TrainingError(f"{where}: margin is {margin}, expected a finite number")
+    return Pair(
+        prompt,
+        chosen,
+        rejected,
+        *cut_off,
+        probability=1.0 if probability is None else probability,
+        margin=margin,
+        sampled=row.get("source") == "samples",
+    )
 
 
 def _messages(row: Row, column: str, *, where: str) -> Conversation:
@@ -186,12 +205,20 @@ def _check_says_something(reply: Conversation, name: str) -> None:
         raise _NothingToLearnError(f"{name} is empty")
 
 
+def _number(row: Row, column: str, *, where: str) -> float | None:
+    """A column that need not be there, nor be filled."""
+    value = row.get(column)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TrainingError(f"{where}: {column} is {_kind(value)}, expected a number")
+    return float(value)
+
+
 def _check_ahead(row: Row, where: str) -> None:
-    probability = row.get("chosen_probability")
+    probability = _number(row, "chosen_probability", where=where)
     if probability is None:
         return
-    if isinstance(probability, bool) or not isinstance(probability, int | float):
-        raise TrainingError(f"{where}: chosen_probability is {_kind(probability)}, expected a number")
     if probability == 0.5:
         raise _NothingToLearnError("a tie: chosen_probability is 0.5")
     if not 0.5 < probability <= 1:

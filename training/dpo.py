@@ -21,7 +21,9 @@ from training.settings import DPOSettings
 from training.tokens import TokenizedRows, tokenize_pairs
 
 
-def _tokenize(pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: DPOSettings) -> TokenizedRows:
+def _tokenize(
+    pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: DPOSettings, _seed: int
+) -> TokenizedRows:
     return tokenize_pairs(
         pairs,
         tokenizer,

@@ -14,6 +14,7 @@ from peft import LoraConfig, PeftModel, TaskType
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -64,7 +65,7 @@ def load_tokenizer(model: ModelSettings) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise TrainingError(_not_loaded(model, error)) from error
+        raise TrainingError(not_loaded(model, error)) from error
     if not tokenizer.chat_template:
         raise TrainingError(
             f"{model.model} has no chat template, so conversations cannot be turned into tokens\n"
@@ -85,7 +86,7 @@ def check_settings(model: ModelSettings, settings: TrainerSettings) -> None:
     try:
         config = AutoConfig.from_pretrained(locate(model.model), trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError) as error:
-        raise TrainingError(_not_loaded(model, error)) from error
+        raise TrainingError(not_loaded(model, error)) from error
     limit = getattr(config, "max_position_embeddings", None)
     if isinstance(limit, int) and settings.max_length > limit:
         raise TrainingError(
@@ -99,7 +100,7 @@ def load_policy(model: ModelSettings, settings: TrainerSettings) -> Policy:
     Raises:
         TrainingError: the model or its adapter cannot be loaded.
     """
-    base = _load_base(model, settings)
+    base = load_base(model, settings)
     if model.adapter is None:
         return Policy(base, lora_config(settings) if settings.use_peft else None)
     peft_model = _with_adapter(base, model, trainable=settings.use_peft)
@@ -114,7 +115,7 @@ def load_reference(model: ModelSettings, settings: TrainerSettings) -> PreTraine
 
     TRL would load it from the path in the model's config, which knows nothing of a merged adapter.
     """
-    base = _load_base(model, settings)
+    base = load_base(model, settings)
     whole = base if model.adapter is None else _merged(_with_adapter(base, model, trainable=False))
     return whole.requires_grad_(requires_grad=False).eval()
 
@@ -135,35 +136,53 @@ def public_name(model: str) -> str:
     return EMBEDDED_MODEL if model == EMBEDDED else model
 
 
-def _load_base(model: ModelSettings, settings: TrainerSettings) -> PreTrainedModel:
+def load_base(
+    model: ModelSettings,
+    settings: TrainerSettings,
+    *,
+    kind: type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification] = AutoModelForCausalLM,
+    **more: object,
+) -> PreTrainedModel:
+    """The model without its adapter on its device, ready to be trained; `more` goes to `from_pretrained`."""
     chosen = precision(model, settings)
     # Without this kernel a padded batch on a CPU copies keys and values for every query head.
     options = {"attn_implementation": attention.register()} if chosen.device.type == "cpu" else {}
     try:
-        base = AutoModelForCausalLM.from_pretrained(
-            locate(model.model), dtype=chosen.weights, trust_remote_code=model.trust_remote_code, **options
+        base = kind.from_pretrained(
+            locate(model.model),
+            dtype=chosen.weights,
+            trust_remote_code=model.trust_remote_code,
+            **options,
+            **more,
         )
     except (OSError, ValueError) as error:
-        raise TrainingError(_not_loaded(model, error)) from error
+        raise TrainingError(not_loaded(model, error)) from error
     base.config.use_cache = False
     return cast("PreTrainedModel", cast("torch.nn.Module", base).to(chosen.device))
 
 
 def _with_adapter(base: PreTrainedModel, model: ModelSettings, *, trainable: bool) -> PeftModel:
-    adapter = cast("Path", model.adapter)
-    if not (adapter / "adapter_config.json").is_file():
-        raise TrainingError(f"{adapter} holds no adapter_config.json: give the folder of a LoRA adapter")
+    adapter = require_adapter(model)
     try:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=trainable)
     except (OSError, ValueError, RuntimeError) as error:
-        raise TrainingError(_not_loaded(model, error)) from error
+        raise TrainingError(not_loaded(model, error)) from error
+
+
+def require_adapter(model: ModelSettings) -> Path:
+    """The folder of the model's adapter; `TrainingError` where it holds none."""
+    adapter = cast("Path", model.adapter)
+    if not (adapter / "adapter_config.json").is_file():
+        raise TrainingError(f"{adapter} holds no adapter_config.json: give the folder of a LoRA adapter")
+    return adapter
 
 
 def _merged(model: PeftModel) -> PreTrainedModel:
     return cast("PreTrainedModel", model.merge_and_unload())
 
 
-def _not_loaded(model: ModelSettings, error: Exception) -> str:
+def not_loaded(model: ModelSettings, error: Exception) -> str:
+    """Why the model cannot be loaded, and what to give instead."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     adapter = f" with adapter {model.adapter}" if model.adapter else ""
     return (

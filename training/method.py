@@ -1,7 +1,8 @@
 """A way to train: what one method says of itself, and the one face that all of them have.
 
-`sft.py` and `dpo.py` are each a `Method`: rows that they read, tokens that they make of them, a TRL trainer.
-Calling it does the rest in the same order everywhere: everything is checked before any weights load.
+`sft.py`, `reward.py` and `dpo.py` are each a `Method`: rows that they read, tokens that they make of them, a
+TRL trainer. Calling it does the rest in the same order everywhere: everything is checked before any weights
+load.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from training.load import Policy, check_settings, load_policy, load_tokenizer
 from training.model import Progress, Trained
 from training.seams import quiet
 from training.settings import TrainerSettings
-from training.stage import Job, explained, finish, trainer_arguments
+from training.stage import Job, Show, explained, finish, show_answers, trainer_arguments
 from training.tokens import TokenizedRows
 from training.workspace import inputs_digest, open_workspace
 
@@ -45,14 +46,18 @@ class Method(Generic[Settings, Read]):
     """One method of training.
 
     `columns` of the data set decide the outcome; `read` checks the rows, `tokenize` makes token ids of them,
-    and `trainer` builds what is then trained and saved.
+    given the run's seed last, and `trainer` builds what is then trained and saved. `tokenizer` and `load`
+    give the model to train, `show` what it does in the end.
     """
 
     stage: Stage
     columns: tuple[str, ...]
     read: Callable[[Iterable[Row]], Read]
-    tokenize: Callable[[Read, PreTrainedTokenizerBase, Settings], TokenizedRows]
+    tokenize: Callable[[Read, PreTrainedTokenizerBase, Settings, int], TokenizedRows]
     trainer: Callable[[Prepared[Settings]], Trainer]
+    tokenizer: Callable[[ModelSettings], PreTrainedTokenizerBase] = load_tokenizer
+    load: Callable[[ModelSettings, Settings], Policy] = load_policy
+    show: Show = show_answers
 
     def __call__(
         self,
@@ -78,12 +83,20 @@ class Method(Generic[Settings, Read]):
         read = self.read(rows)
         job = Job(self.stage, model, settings, seed, card, samples)
         with quiet(), explained(settings):
-            tokenizer = load_tokenizer(model)
+            tokenizer = self.tokenizer(model)
             check_settings(model, settings)
-            tokens = self.tokenize(read, tokenizer, settings)
+            tokens = self.tokenize(read, tokenizer, settings, seed)
             digest = inputs_digest(rows, columns=self.columns, model=model, settings=settings, seed=seed)
             workspace = open_workspace(out, digest)
             arguments = trainer_arguments(job, workspace, rows=len(tokens))
-            policy = load_policy(model, settings)
+            policy = self.load(model, settings)
             trainer = self.trainer(Prepared(model, settings, policy, tokenizer, tokens, arguments, progress))
-            return finish(trainer, tokenizer, job=job, workspace=workspace, rows=tokens, progress=progress)
+            return finish(
+                trainer,
+                tokenizer,
+                job=job,
+                workspace=workspace,
+                rows=tokens,
+                show=self.show,
+                progress=progress,
+            )

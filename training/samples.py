@@ -1,11 +1,12 @@
-"""What the trained model says to a few given conversations: greedy, short, unselected.
+"""What the trained model says to a few given conversations: greedy, short, unselected; or what it gives them.
 
-In: the model in memory, right after training. Out: completions, and them as `samples.jsonl` and `samples.md`.
+In: the model in memory, right after training. Out: completions, or pairs with their rewards, as
+`samples.jsonl` and `samples.md`.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -28,6 +29,17 @@ class Sample:
     prompt: Conversation
     completion: str
     ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RatedSample:
+    """Two whole conversations, as a reward model reads them, with what it gives them and the label."""
+
+    chosen: str
+    rejected: str
+    chosen_reward: float
+    rejected_reward: float
+    chosen_probability: float
 
 
 def answer(
@@ -57,11 +69,30 @@ def write_samples(folder: Path, samples: Sequence[Sample]) -> None:
         {"prompt": as_dicts(sample.prompt), "completion": sample.completion, "ended": sample.ended}
         for sample in samples
     ]
+    shown = [_shown(number, sample) for number, sample in enumerate(samples, 1)]
+    head = f"# Samples\n\nGreedy answers of at most {MAX_TOKENS} tokens, none left out."
+    _write(folder, lines, "\n\n".join([head, *shown]) + "\n")
+
+
+def write_rated_samples(folder: Path, samples: Sequence[RatedSample], *, held_out: bool) -> None:
+    """The same files, of pairs and their rewards; `held_out` says whether the model learned from them."""
+    source = "held-out pairs" if held_out else "pairs that were learned from"
+    shown = [_shown_rated(number, sample) for number, sample in enumerate(samples, 1)]
+    head = f"# Samples\n\nRewards of {source}: the first of them, none left out."
+    _write(folder, [asdict(sample) for sample in samples], "\n\n".join([head, *shown]) + "\n")
+
+
+def _write(folder: Path, lines: Sequence[Mapping[str, object]], markdown: str) -> None:
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     (folder / "samples.jsonl").write_text(text, encoding="utf-8", errors="backslashreplace")
-    shown = [_shown(number, sample) for number, sample in enumerate(samples, 1)]
-    head = f"# Samples\n\nGreedy answers of at most {MAX_TOKENS} tokens, none left out.\n\n"
-    (folder / "samples.md").write_text(head + "\n\n".join(shown) + "\n", encoding="utf-8")
+    (folder / "samples.md").write_text(markdown, encoding="utf-8")
+
+
+def _shown_rated(number: int, sample: RatedSample) -> str:
+    label = f"## {number}\n\nThe label: the first is better with probability {sample.chosen_probability:.2f}."
+    first = f"**reward {sample.chosen_reward:.3f}**:\n\n{fenced(sample.chosen)}"
+    second = f"**reward {sample.rejected_reward:.3f}**:\n\n{fenced(sample.rejected)}"
+    return "\n\n".join([label, first, second])
 
 
 def _shown(number: int, sample: Sample) -> str:

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import huggingface_hub.constants
@@ -19,8 +19,11 @@ from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 from transformers.utils import logging as transformers_logging
 from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.reward_config import RewardConfig
+from trl.trainer.reward_trainer import DataCollatorForPreference, RewardTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 
+from training.bradley_terry import centring, pair_losses
 from training.model import Progress, TrainingProgress
 
 REFERENCE_ADAPTER = "ref"
@@ -66,6 +69,57 @@ class TokenizedDPOTrainer(DPOTrainer):
         return answer
 
 
+class ComparisonCollator:
+    """TRL's batch of chosen rows and then rejected ones, padded on the right, with what each pair aims at."""
+
+    def __init__(self, pad_token_id: int) -> None:
+        self._pad = DataCollatorForPreference(pad_token_id=pad_token_id)
+
+    def __call__(self, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        targets = torch.tensor([pair["target"] for pair in pairs], dtype=torch.float32)
+        return {**self._pad(list(pairs)), "target": targets}
+
+
+class SoftRewardTrainer(RewardTrainer):
+    """TRL's trainer, with a soft label for each pair. Rows are `chosen_ids`, `rejected_ids`, `target`,
+    `margin`.
+    """
+
+    def _send_telemetry(self) -> None:
+        return
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = ["chosen_ids", "rejected_ids", "target", "margin"]
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> Any:
+        asked = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        outputs = model(**asked, use_cache=False)
+        chosen, rejected = outputs.logits.squeeze(-1).float().chunk(2)
+        losses = pair_losses(chosen, rejected, target=inputs["target"], margin=inputs["margin"])
+        weight = cast("RewardConfig", self.args).center_rewards_coefficient or 0.0
+        loss = (losses + weight * centring(chosen, rejected)).mean()
+        self._note(chosen.detach(), rejected.detach())
+        return (loss, outputs) if return_outputs else loss
+
+    def _note(self, chosen: Tensor, rejected: Tensor) -> None:
+        """What TRL's `log` averages between two entries."""
+        told = {
+            "accuracy": (chosen > rejected).float().mean(),
+            "margin": (chosen - rejected).mean(),
+            "mean_reward": (chosen + rejected).mean() / 2,
+        }
+        numbers = self._metrics["train" if cast("torch.nn.Module", self.model).training else "eval"]
+        for name, value in told.items():
+            every = cast("Tensor", self.accelerator.gather_for_metrics(value))
+            numbers[name].append(every.mean().item())
+
+
 class StepsToProgress(TrainerCallback):
     """Turns the trainer's steps and log entries into `TrainingProgress`."""
 
@@ -86,7 +140,7 @@ class StepsToProgress(TrainerCallback):
                 state.max_steps,
                 time.monotonic() - self.started,
                 loss=self.logged.get("loss"),
-                reward_accuracy=self.logged.get("rewards/accuracies"),
+                reward_accuracy=self.logged.get("rewards/accuracies", self.logged.get("accuracy")),
             )
         )
 

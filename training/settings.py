@@ -138,8 +138,50 @@ class DPOSettings(TrainerSettings):
         return (self.loss_type,) if isinstance(self.loss_type, str) else self.loss_type
 
 
+class RewardModelSettings(TrainerSettings):
+    """A reward model, by comparisons (Bradley and Terry 1952; Ouyang et al. 2022, equation 1)."""
+
+    labels: Literal["soft", "hard"] = Field(
+        default="soft",
+        description="soft: each pair's own `chosen_probability` is to be met, which CAI found much better; "
+        "hard: chosen is to win",
+    )
+    margin: float = Field(
+        default=0.0,
+        ge=0,
+        description="hard labels: how far chosen is to be ahead; a row's own `margin` goes before it",
+    )
+    center_rewards_coefficient: float = Field(
+        default=0.01,
+        ge=0,
+        description="weight of the squared sum of a pair's rewards, which keeps their mean at 0",
+    )
+    held_out: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="share of the prompts that are not learned from: accuracy, calibration and the scale of "
+        "rewards are measured on them",
+    )
+
+    @model_validator(mode="after")
+    def _margins_are_for_hard_labels(self) -> "RewardModelSettings":
+        if self.margin and self.labels == "soft":
+            raise ValueError("a margin moves what soft labels aim at: set `labels: hard`, or margin 0")
+        return self
+
+    @model_validator(mode="after")
+    def _answers_are_whole(self) -> "RewardModelSettings":
+        if self.max_completion_length is not None:
+            raise ValueError(
+                "a reward is read at an answer's end, so none is cut: leave max_completion_length out"
+            )
+        return self
+
+
 class TrainingSettings(Section):
     """The stages of one recipe, in order; a stage that is left out does not run."""
 
     sft: SFTSettings | None = Field(default=None, description="supervised fine-tuning on revisions")
+    reward: RewardModelSettings | None = Field(default=None, description="a reward model on labelled pairs")
     dpo: DPOSettings | None = Field(default=None, description="preference optimisation on labelled pairs")

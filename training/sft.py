@@ -15,7 +15,10 @@ from training.tokens import TokenizedRows, tokenize_examples
 
 
 def _tokenize(
-    examples: Rows[Example], tokenizer: PreTrainedTokenizerBase, settings: SFTSettings
+    examples: Rows[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: SFTSettings,
+    _seed: int,
 ) -> TokenizedRows:
     return tokenize_examples(
         examples,

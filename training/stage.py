@@ -7,7 +7,7 @@ import contextlib
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -100,6 +100,27 @@ def explained(settings: TrainerSettings) -> Iterator[None]:
         raise TrainingError(f"these settings cannot be trained with: {error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A trained model in memory, and the folder that its outputs are written into."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    rows: TokenizedRows
+    job: Job
+    folder: Path
+
+
+Show = Callable[[Outcome], Mapping[str, float]]
+"""Writes what the trained model does into the folder, and gives what was measured on the way."""
+
+
+def show_answers(outcome: Outcome) -> Mapping[str, float]:
+    """The model's greedy answers to the given conversations; nothing is measured."""
+    write_samples(outcome.folder, answer(outcome.model, outcome.tokenizer, outcome.job.samples))
+    return {}
+
+
 def finish(
     trainer: Trainer,
     tokenizer: PreTrainedTokenizerBase,
@@ -107,15 +128,19 @@ def finish(
     job: Job,
     workspace: Workspace,
     rows: TokenizedRows,
+    show: Show,
     progress: Progress | None,
 ) -> Trained:
     """Train to the end, from the last checkpoint if there is one, and write every output."""
     seconds = _train(trainer, workspace, progress)
-    metrics = {**rows.counts(), **_final_numbers(trainer), "seconds": round(seconds, 1)}
     folder = workspace.new_result()
     model = cast("PreTrainedModel", trainer.model)
     save_weights(model, tokenizer, folder, base=job.model.model)
-    write_samples(folder, answer(model, tokenizer, job.samples))
+    measured = show(Outcome(model, tokenizer, rows, job, folder))
+    if measured:
+        # Not by `log`: trackers have closed their runs by now.
+        trainer.state.log_history.append({**measured, "step": trainer.state.global_step})
+    metrics = {**rows.counts(), **_final_numbers(trainer), "seconds": round(seconds, 1)}
     trainer.state.save_to_json(str(folder / "trainer_state.json"))
     _write_account(folder, job, rows=rows, metrics=metrics)
     workspace.finish()

@@ -7,18 +7,20 @@ closing, whose end token teaches the model to stop.
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.tokens import encode_prompt
+from engine.tokens import encode_answered, encode_prompt
 from pipeline.shards import writable
 from prompts.message import Conversation, Prompt
 from training.data import Example, Pair, Read, Rows, require_rows
+from training.held_out import Sides
 from training.model import Dropped
+from training.settings import RewardModelSettings
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,7 +40,7 @@ class TokenizedExample:
     completion_ids: list[int]
     cut: bool
 
-    def columns(self) -> dict[str, list[int]]:
+    def columns(self) -> dict[str, object]:
         return {
             "input_ids": self.prompt_ids + self.completion_ids,
             "labels": [IGNORED] * len(self.prompt_ids) + self.completion_ids,
@@ -54,7 +56,7 @@ class TokenizedPair:
     rejected_ids: list[int]
     cut: bool
 
-    def columns(self) -> dict[str, list[int]]:
+    def columns(self) -> dict[str, object]:
         return {
             "prompt_ids": self.prompt_ids,
             "chosen_ids": self.chosen_ids,
@@ -62,7 +64,32 @@ class TokenizedPair:
         }
 
 
-Tokenized = TypeVar("Tokenized", TokenizedExample, TokenizedPair)
+@dataclass(frozen=True, slots=True)
+class TokenizedComparison:
+    """Token ids of two whole conversations and what is to be learnt of them.
+
+    `target` is P(chosen), `margin` how far its reward is to be ahead. `prompt` is the same number for pairs
+    of the same prompt; `held_out` pairs are not learnt from; `sampled` as a `Pair` has it.
+    """
+
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+    target: float
+    margin: float
+    prompt: int
+    held_out: bool
+    sampled: bool
+
+    @property
+    def cut(self) -> bool:
+        """A reward is read at the end, so an answer is whole or left out."""
+        return False
+
+    def columns(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+Tokenized = TypeVar("Tokenized", TokenizedExample, TokenizedPair, TokenizedComparison)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +97,26 @@ class TokenizedRows:
     """What is trained on, which of the data set's rows are truncated, and every row that is dropped.
 
     `dataset` has the columns that TRL's collators take. It lies in a file of `folder`, mapped into memory
-    where it is read, and goes with this object.
+    where it is read, and goes with this object. `held_out` are rows beside it that are not trained on.
     """
 
     dataset: "Dataset"
     truncated: tuple[int, ...]
     dropped: tuple[Dropped, ...]
     folder: "tempfile.TemporaryDirectory[str]"
+    held_out: "Dataset | None" = None
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def counts(self) -> dict[str, int]:
         """How many rows there are, and how many are cut or dropped."""
-        return {
+        counts = {
             "rows": len(self),
             "rows_truncated": len(self.truncated),
             "rows_dropped": len(self.dropped),
         }
+        return counts if self.held_out is None else counts | {"rows_held_out": len(self.held_out)}
 
 
 def tokenize_examples(
@@ -102,10 +131,11 @@ def tokenize_examples(
     def tokenized(example: Example) -> TokenizedExample:
         reply = (example.completion, example.cut_off)
         prompt_ids, (completion_ids,) = _encode(tokenizer, example.prompt, [reply])
+        _require_room(prompt_ids, max_length)
         room = _room(prompt_ids, max_length, max_completion_length)
         return TokenizedExample(prompt_ids, completion_ids[:room], len(completion_ids) > room)
 
-    return _tokenize(rows, tokenized, max_length)
+    return _tokenize(rows, tokenized)
 
 
 def tokenize_pairs(
@@ -120,22 +150,77 @@ def tokenize_pairs(
     def tokenized(pair: Pair) -> TokenizedPair:
         replies = [(pair.chosen, pair.chosen_cut_off), (pair.rejected, pair.rejected_cut_off)]
         prompt_ids, (chosen, rejected) = _encode(tokenizer, pair.prompt, replies)
+        _require_room(prompt_ids, max_length)
         room = _room(prompt_ids, max_length, max_completion_length)
         cut = max(len(chosen), len(rejected)) > room
         return TokenizedPair(prompt_ids, chosen[:room], rejected[:room], cut)
 
-    return _tokenize(rows, tokenized, max_length)
+    return _tokenize(rows, tokenized)
 
 
-def _tokenize(rows: Rows[Read], tokenize: Callable[[Read], Tokenized], max_length: int) -> TokenizedRows:
+def tokenize_comparisons(
+    rows: Rows[Pair],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: RewardModelSettings,
+    *,
+    sides: Sides,
+) -> TokenizedRows:
+    """Preference rows as two whole conversations each; one that is longer than `max_length` drops its pair.
+
+    Raises:
+        TrainingError: no pair is short enough, or none is left to learn from.
+    """
+
+    def tokenized(pair: Pair) -> TokenizedComparison:
+        replies = [(pair.chosen, pair.chosen_cut_off), (pair.rejected, pair.rejected_cut_off)]
+        chosen, rejected = (
+            encode_answered(tokenizer, (*pair.prompt, *reply), finished=not cut_off)
+            for reply, cut_off in replies
+        )
+        if max(len(chosen), len(rejected)) > settings.max_length:
+            raise _TooLongError(f"an answer ends beyond max_length {settings.max_length}")
+        soft, prompt = settings.labels == "soft", sides.number(pair.prompt)
+        margin = settings.margin if pair.margin is None else pair.margin
+        return TokenizedComparison(
+            chosen,
+            rejected,
+            target=pair.probability if soft else 1.0,
+            margin=0.0 if soft else margin,
+            prompt=prompt,
+            held_out=sides.is_held_out(prompt),
+            sampled=pair.sampled,
+        )
+
+    return _apart(_tokenize(rows, tokenized), rows.name)
+
+
+def _apart(rows: TokenizedRows, name: str) -> TokenizedRows:
+    """What is held out, taken out of what is trained on."""
+    held_out = rows.dataset.data.column("held_out").to_numpy()
+    sides = [rows.dataset.select(where.nonzero()[0], keep_in_memory=True) for where in (~held_out, held_out)]
+    require_rows(name, len(sides[0]), rows.dropped)
+    return replace(rows, dataset=sides[0], held_out=sides[1])
+
+
+class _TooLongError(Exception):
+    """This row does not fit; the text says why."""
+
+
+def _require_room(prompt_ids: Sequence[int], max_length: int) -> None:
+    if len(prompt_ids) >= max_length:
+        raise _TooLongError(f"the prompt alone fills max_length {max_length}")
+
+
+def _tokenize(rows: Rows[Read], tokenize: Callable[[Read], Tokenized]) -> TokenizedRows:
     truncated: list[int] = []
     dropped = list(rows.dropped)
 
     def fitting() -> Iterator[Tokenized]:
         for number, example in rows.kept:
-            row = tokenize(example)
-            if len(row.prompt_ids) >= max_length:
-                dropped.append(Dropped(number, f"the prompt alone fills max_length {max_length}"))
+            try:
+                row = tokenize(example)
+            except _TooLongError as reason:
+                dropped.append(Dropped(number, str(reason)))
                 continue
             if row.cut:
                 truncated.append(number)
@@ -155,7 +240,8 @@ def _write(path: Path, rows: Iterator[Tokenized]) -> int:
     import pyarrow as pa
 
     count, batch = 0, [row.columns() for row in islice(rows, _BATCH)]
-    schema = pa.schema([(name, pa.list_(pa.int64())) for columns in batch[:1] for name in columns])
+    kinds = {list: pa.list_(pa.int64()), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema([(name, kinds[type(of)]) for columns in batch[:1] for name, of in columns.items()])
     with path.open("wb") as file, pa.ipc.new_stream(file, schema) as stream:
         while batch:
             stream.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
@@ -187,46 +273,10 @@ def _encode(
     """
     prompt_ids = encode_prompt(tokenizer, _prompt(prompt))
     whole = [
-        (_encode_open if cut_off else _encode_closed)(tokenizer, (*prompt, *reply))
-        for reply, cut_off in replies
+        encode_answered(tokenizer, (*prompt, *reply), finished=not cut_off) for reply, cut_off in replies
     ]
     shared = min(_common_prefix(prompt_ids, ids) for ids in whole)
     return prompt_ids[:shared], [ids[shared:] for ids in whole]
-
-
-def _encode_closed(tokenizer: PreTrainedTokenizerBase, messages: Conversation) -> list[int]:
-    """Ids of a conversation that ends with the assistant's finished message.
-
-    Texts that hold special tokens are put in after the template was applied, and encoded as plain text.
-    """
-    specials = [token for token in tokenizer.all_special_tokens if token]
-    forged = {
-        _mark(i): message.content
-        for i, message in enumerate(messages)
-        if any(token in message.content for token in specials)
-    }
-    marked = [
-        {"role": message.role, "content": mark if (mark := _mark(i)) in forged else message.content}
-        for i, message in enumerate(messages)
-    ]
-    rest = cast("str", tokenizer.apply_chat_template(marked, tokenize=False))
-    ids: list[int] = []
-    for mark, content in forged.items():
-        before, found, after = rest.partition(mark)
-        if found:  # a template may leave earlier messages out
-            ids += tokenizer(before, add_special_tokens=False).input_ids
-            ids += tokenizer(content, add_special_tokens=False, split_special_tokens=True).input_ids
-            rest = after
-    return ids + tokenizer(rest, add_special_tokens=False).input_ids
-
-
-def _mark(position: int) -> str:
-    return f"\ue000{position}\ue001"
-
-
-def _encode_open(tokenizer: PreTrainedTokenizerBase, messages: Conversation) -> list[int]:
-    """Ids of a conversation whose last message goes on: no end token."""
-    return encode_prompt(tokenizer, _prompt(messages))
 
 
 def _prompt(messages: Conversation) -> Prompt:

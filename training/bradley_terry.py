@@ -1,0 +1,24 @@
+"""What a reward model is trained to: two rewards of one prompt in, a loss a pair out.
+
+The Bradley-Terry model says P(chosen is better) = sigmoid(d), d being how far chosen's reward is ahead
+(Bradley and Terry 1952; Ouyang et al. 2022, equation 1). Rewards are known up to a constant, which centring
+sets to 0.
+"""
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+
+def pair_losses(chosen: Tensor, rejected: Tensor, *, target: Tensor, margin: Tensor) -> Tensor:
+    """-[p log sigmoid(d) + (1 - p) log sigmoid(-d)] of each pair, d = chosen - rejected - margin; in nats.
+
+    All are of one shape; `target` p is P(chosen is better): 1 on a hard label, where only the first term is
+    left. It is least where sigmoid(d) = p.
+    """
+    ahead = chosen - rejected - margin
+    return -(target * logsigmoid(ahead) + (1 - target) * logsigmoid(-ahead))
+
+
+def centring(chosen: Tensor, rejected: Tensor) -> Tensor:
+    """(chosen + rejected) ** 2 of each pair (Eisenstein et al. 2023, the regulariser of section 3)."""
+    return (chosen + rejected) ** 2
