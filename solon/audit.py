@@ -17,7 +17,8 @@ from labeling.audit.model import HumanPair
 from labeling.audit.record import AuditRecord, read_audit
 from labeling.audit.sampling import sample
 from labeling.audit.settings import AuditSettings
-from labeling.judge import Judge
+from labeling.judge import METHODS, Judge
+from labeling.model import LabelingSettings
 from labeling.trust import Trust
 from labeling.votes.human import SOURCE as VOTES
 from pipeline.rows import InputError
@@ -93,13 +94,18 @@ def judge_facts(loaded: LoadedRecipe, engines: Mapping[str, Engine]) -> dict[str
     return {
         "judge": ", ".join(judges),
         "method": settings.method,
-        "votes on a pair": f"{settings.principles} of the principles"
-        + (", negated too" if settings.negated else ""),
+        "votes on a pair": _votes(settings),
         "combined by": f"orders {settings.combine}, votes {settings.combine_votes}",
         "constitution": f"{constitution.name} {constitution.version} ({constitution.digest[:12]})",
         "templates": ", ".join(hashes),
         "seed": str(loaded.recipe.seed),
     }
+
+
+def _votes(settings: LabelingSettings) -> str:
+    if not METHODS[settings.method].by_principle:
+        return "one of each judge, by no principle"
+    return f"{settings.principles} of the principles" + (", negated too" if settings.negated else "")
 
 
 def trust(loaded: LoadedRecipe, folder: RunFolder) -> Trust | None:

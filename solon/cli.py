@@ -125,7 +125,7 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         ("run", "all stages of a recipe, from its prompts to the report", None),
         ("critique", "answers, critiques and revisions, and the dataset to learn from", ("critique",)),
         ("label", "preference pairs and their labels", ("label",)),
-        ("train", "supervised fine-tuning, preference optimisation, or both", None),
+        ("train", "supervised fine-tuning, a reward model, preference optimisation", None),
         ("evaluate", "measure the models on the held-out prompts and write the report", ("evaluate",)),
     )
     for name, purpose, only in stages:
@@ -134,8 +134,8 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         _add_consent(parser)
         parser.set_defaults(command=_run, only=only, method=None, resumes=True)
         if name == "train":
-            parser.add_argument("--method", choices=("sft", "dpo"), help="only this one")
-            parser.set_defaults(only=("sft", "dpo"))
+            parser.add_argument("--method", choices=("sft", "reward", "dpo"), help="only this one")
+            parser.set_defaults(only=("sft", "reward", "dpo"))
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -61,6 +61,7 @@ class _Estimate:
         self.stop.then(lambda: loop.call_soon_threadsafe(lambda: None))
         assistant = self.loaded.assistant
         roles = {"assistant": assistant, "policy": assistant, "judge": self.loaded.judge, "model": assistant}
+        roles["critic"] = self.loaded.critic
         roles = self.loaded.judges if self.loaded.recipe.data is None else roles | self.loaded.judges
         async with self._engines(roles) as context:
             if self.loaded.recipe.audit is not None:
@@ -68,8 +69,10 @@ class _Estimate:
             if self.loaded.recipe.data is None:
                 return stages
             requests = training_requests(self.loaded)
+            # Whoever critiques plays the judge there, and need not be the one that labels.
+            by_critic = replace(context, engines={**context.engines, "judge": context.engines["critic"]})
             told, figures = await self._measure(
-                "critique", reviser(self.loaded), requests, context, again=True
+                "critique", reviser(self.loaded), requests, by_critic, again=True
             )
             stages.append(figures)
             if self.loaded.recipe.labeling is not None:

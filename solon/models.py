@@ -14,6 +14,7 @@ from engine.embedded import NAME as EMBEDDED
 from engine.embedded import PACKAGE, installed
 from engine.open import open_engine
 from engine.protocol import EngineError
+from engine.reward_folder import brings_head, outputs
 from engine.settings import ModelSettings
 
 _HUB_WAIT_S = 10.0
@@ -34,6 +35,27 @@ def model_problems(settings: ModelSettings, place: str) -> Iterator[str]:
         yield from _hub_problems(settings.model, place)
     if settings.adapter is not None:
         yield from _folder_problems(settings.adapter, f"{place}.adapter", needed="adapter_config.json")
+    if settings.engine == "reward":
+        yield from _head_problems(settings, place)
+
+
+def _head_problems(settings: ModelSettings, place: str) -> Iterator[str]:
+    """Of what is here; a model on the Hub is found out about when it is loaded."""
+    if settings.adapter is not None:
+        if settings.adapter.is_dir() and not _rates(settings) and not brings_head(settings.adapter):
+            yield (
+                f"{place}.adapter: {settings.adapter} has no head to rate with\n"
+                "  next: give an adapter that was trained as a reward model, such as `models/reward` of a run"
+            )
+    elif settings.model == EMBEDDED or (Path(settings.model).is_dir() and not _rates(settings)):
+        yield (
+            f"{place}: `{settings.model}` is no reward model with one output\n"
+            "  next: name one, or give the adapter that makes it one (`adapter:`)"
+        )
+
+
+def _rates(settings: ModelSettings) -> bool:
+    return settings.model != EMBEDDED and outputs(Path(settings.model)) == 1
 
 
 def _embedded_problems(place: str) -> Iterator[str]:

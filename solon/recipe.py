@@ -26,7 +26,7 @@ from training.settings import TrainingSettings
 
 FILE_NAME = "recipe.yaml"
 
-Stage = Literal["audit", "critique", "sft", "label", "dpo", "evaluate"]
+Stage = Literal["audit", "critique", "sft", "label", "reward", "dpo", "evaluate"]
 """What a run does, in this order; a stage whose section is null is left out."""
 
 SECTIONS: Mapping[Stage, str] = {
@@ -34,12 +34,16 @@ SECTIONS: Mapping[Stage, str] = {
     "critique": "critique",
     "sft": "training.sft",
     "label": "labeling",
+    "reward": "training.reward",
     "dpo": "training.dpo",
     "evaluate": "evaluation",
 }
 """The part of a recipe that each stage is described by, in the stages' order."""
 
-ROLES = frozenset({"assistant", "judge", "policy", "model"})
+LEARN_FROM_LABELS: tuple[Stage, ...] = ("reward", "dpo")
+"""The stages that learn from preference pairs, if they are in a recipe."""
+
+ROLES = frozenset({"assistant", "critic", "judge", "policy", "model"})
 """What a run calls the models that are no further judges of a panel."""
 
 
@@ -82,7 +86,9 @@ class ModelsSettings(Section):
         default_factory=ModelSettings, description="the model that answers and is trained"
     )
     judge: ModelSettings | None = Field(
-        default=None, description="the model that critiques, revises and judges; null: the assistant"
+        default=None,
+        description="the model that critiques, revises and judges; null: the assistant. A reward model "
+        "(`engine: reward`) judges alone, and the assistant critiques and revises",
     )
     panel: dict[Slug, ModelSettings] = Field(
         default_factory=dict, description="more judges, by names that `labeling.judges` gives them a vote by"
@@ -147,7 +153,8 @@ class Recipe(Section):
     def stages(self) -> tuple[Stage, ...]:
         """The stages that the recipe has, in their order; without data only the judge can be audited."""
         training = self.training
-        sections = (self.audit, self.critique, training.sft, self.labeling, training.dpo, self.evaluation)
+        trained = (training.sft, self.labeling, training.reward, training.dpo)
+        sections = (self.audit, self.critique, *trained, self.evaluation)
         return tuple(
             stage
             for stage, section in zip(SECTIONS, sections, strict=True)
@@ -157,8 +164,13 @@ class Recipe(Section):
     @property
     def gated(self) -> bool:
         """Whether labels that a judge decides are trained on, so that its audit has to speak for it."""
-        learnt = self.training.dpo is not None and self.labeling is not None and self.labeling.judge_decides
-        return learnt and not self.unaudited
+        decided = self.labeling is not None and self.labeling.judge_decides
+        return decided and bool(self.trained_on_labels) and not self.unaudited
+
+    @property
+    def trained_on_labels(self) -> tuple[Stage, ...]:
+        """The stages that learn from preference pairs."""
+        return tuple(stage for stage in self.stages if stage in LEARN_FROM_LABELS)
 
     @model_validator(mode="after")
     def _has_work(self) -> "Recipe":
@@ -208,6 +220,11 @@ class LoadedRecipe:
     def judge(self) -> ModelSettings:
         """The judge, its folders absolute: the assistant where the recipe names none."""
         return self._found(self.recipe.models.judge or self.recipe.models.assistant)
+
+    @property
+    def critic(self) -> ModelSettings:
+        """The model that critiques and revises: the judge, or the assistant where the judge only rates."""
+        return self.assistant if self.judge.engine == "reward" else self.judge
 
     @property
     def judges(self) -> dict[str, ModelSettings]:

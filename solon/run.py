@@ -1,4 +1,4 @@
-"""The main job, stage by stage: audit, critique, SFT, labels, DPO, evaluation, report.
+"""The main job, stage by stage: audit, critique, SFT, labels, reward model, DPO, evaluation, report.
 
 Each stage reads what the one before it stored in the run folder and stores its own output there. A run that
 was stopped goes on where it stood: finished stages are skipped, whole shards of an unfinished one too, and
@@ -19,6 +19,7 @@ from engine.settings import ModelSettings
 from evaluation.model import Graded, ModelResult, Suite
 from labeling.audit.ask import Audited
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
+from labeling.judge import METHODS
 from labeling.model import SAMPLED, LabelingSettings, Labelled
 from labeling.pairs import templates
 from labeling.trust import Believing
@@ -54,11 +55,12 @@ from solon.programs import (
     training_requests,
 )
 from solon.progress import Progress, State
-from solon.recipe import LoadedRecipe, Stage
+from solon.recipe import LEARN_FROM_LABELS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, diff_folder, estimate_folder, input_digests
 from solon.stage_inputs import made_from
 from solon.work import RunError, SizedRows, Work, run_stage
-from training.model import TrainingProgress
+from training.data import reasons
+from training.model import Trained, TrainingProgress
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
@@ -116,13 +118,14 @@ class _Run:
             "critique": (self.folder.trajectories, self.critique),
             "sft": (self.folder.sft, self.sft),
             "label": (self.folder.comparisons, self.label),
+            "reward": (self.folder.reward, self.reward),
             "dpo": (self.folder.dpo, self.dpo),
             "evaluate": (self.folder.report, self.evaluate),
         }
         for stage in stages:
             output, work = steps[stage]
             await self._stage(stage, output, work)
-            if stage == "audit" and "dpo" in stages:
+            if stage == "audit" and not set(stages).isdisjoint(LEARN_FROM_LABELS):
                 require_fit(self.loaded, self.folder)
         comparison = compared(self.progress.stages, self.folder)
         if comparison:
@@ -190,7 +193,7 @@ class _Run:
     async def critique(self) -> None:
         """Respond, critique, revise; then the SFT dataset of what is fit to learn from."""
         settings, folder = self.loaded.recipe.critique, self.folder.trajectories
-        async with self._engines(assistant=self.loaded.assistant, judge=self.loaded.judge) as context:
+        async with self._engines(assistant=self.loaded.assistant, judge=self.loaded.critic) as context:
             requests = training_requests(self.loaded)
             await self._rows(
                 "critique", reviser(self.loaded), requests, context, kind=Trajectory, folder=folder
@@ -275,6 +278,30 @@ class _Run:
             for name, said in datasets.people_facts(dataset.counts).items():
                 self.reporter.say(f"{name}: {said}")
         datasets.write_others(facts)
+
+    async def reward(self) -> None:
+        """A reward model of the labelled pairs, from the SL model."""
+        settings = self.loaded.recipe.training.reward
+        if settings is None:
+            raise RunError("the recipe has no `training.reward` section; add one, or leave this stage out")
+        require_fit(self.loaded, self.folder)
+        from training.reward import train_reward
+
+        rows = StoredRows(self._made("label", self.folder.preferences, needs="label"))
+        self._make_room("reward", self.folder.reward)
+        with self._bar("reward") as progress:
+            trained = await asyncio.to_thread(
+                train_reward,
+                rows,
+                model=self._sl_model(),
+                settings=settings,
+                out=self.folder.reward,
+                seed=self.loaded.recipe.seed,
+                card=self._facts() | self._judge_facts(),
+                samples=(),
+                progress=progress,
+            )
+        self.reporter.say(f"reward: {trained.rows} pairs, {_rating(trained)}model in {trained.folder}")
 
     async def dpo(self) -> None:
         """Direct preference optimisation from the SL model."""
@@ -434,13 +461,14 @@ class _Run:
             "seed": str(recipe.seed),
             "constitution": f"{constitution.name} {constitution.version} ({constitution.digest[:12]})",
             "assistant": self.loaded.assistant.model,
-            "judge": self.loaded.judge.model,
+            "judge": _spelled(self.loaded.judge),
         }
 
     def _labels_facts(self, settings: LabelingSettings) -> dict[str, str]:
         """How the pairs were judged, and by whom."""
-        judges = ", ".join(f"{role}: {model.model}" for role, model in self.loaded.judges.items())
+        judges = ", ".join(f"{role}: {_spelled(model)}" for role, model in self.loaded.judges.items())
         votes = "one principle" if settings.principles == 1 else f"{settings.principles} principles"
+        votes = votes if METHODS[settings.method].by_principle else "no principle"
         return {
             "judge": judges,
             "labels": f"by method {settings.method}, {votes} to a pair",
@@ -496,6 +524,22 @@ class _Agreement:
 
 def _share(part: int, pairs: int) -> str:
     return f"{part} of {pairs} pairs ({100 * part / max(pairs, 1):.0f} %)"
+
+
+def _spelled(model: ModelSettings) -> str:
+    """A model in a card: an adapter makes it another one, wherever that lies."""
+    return model.model if model.adapter is None else f"{model.model} with adapter {model.adapter.name}"
+
+
+def _rating(trained: Trained) -> str:
+    """What came of a reward model, and what was not learned from."""
+    told = []
+    if "held_out_accuracy" in trained.metrics:
+        share, pairs = trained.metrics["held_out_accuracy"], trained.metrics["held_out_pairs"]
+        told.append(f"agrees with {100 * share:.0f} % of {pairs:.0f} held-out labels, ")
+    if trained.dropped:
+        told.append(f"{len(trained.dropped)} left out ({reasons(trained.dropped)}), ")
+    return "".join(told)
 
 
 def _named(engine: Engine) -> str:

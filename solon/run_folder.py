@@ -134,6 +134,10 @@ class RunFolder:
         return self.path / "models" / "sft"
 
     @property
+    def reward(self) -> Path:
+        return self.path / "models" / "reward"
+
+    @property
     def dpo(self) -> Path:
         return self.path / "models" / "dpo"
 

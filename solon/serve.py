@@ -74,6 +74,8 @@ def served_model(what: str, *, role: Role = "assistant", overrides: Sequence[str
     if named.adapter is not None:
         found["adapter"] = (folder / named.adapter.expanduser()).resolve()
     settings = named.model_copy(update=found)
+    if named.engine == "reward":
+        raise BadInputError(f"{what}: a reward model answers nothing that vLLM's server could be asked for")
     problems = list(model_problems(settings, what))
     if problems:
         raise BadInputError("\n\n".join(problems))

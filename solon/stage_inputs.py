@@ -23,7 +23,7 @@ def made_from(
 ) -> str:
     """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
     parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
-    left_out = {"audit", "sft", "dpo"} - set(loaded.recipe.stages)
+    left_out = {"audit", "sft", "reward", "dpo"} - set(loaded.recipe.stages)
     earlier = {name: _output(name, folder, progress) for name in _EARLIER[stage] if name not in left_out}
     text = json.dumps({"stage": stage, **parts, **earlier}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -44,7 +44,7 @@ def _critique(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
     return {
         **_asking(files),
         "assistant": _model(loaded.assistant),
-        "judge": _model(loaded.judge),
+        "judge": _model(loaded.critic),
         "critique": loaded.recipe.critique.model_dump(mode="json"),
         "data": _data(loaded, files, "data."),
     }
@@ -66,6 +66,10 @@ def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
         "unaudited": loaded.recipe.unaudited,
         "selection": loaded.recipe.critique.selection.model_dump(mode="json"),
     }
+
+
+def _reward(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
+    return _training(loaded, loaded.recipe.training.reward)
 
 
 def _dpo(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
@@ -92,6 +96,7 @@ _PARTS = {
     "critique": _critique,
     "sft": _sft,
     "label": _label,
+    "reward": _reward,
     "dpo": _dpo,
     "evaluate": _evaluate,
 }
@@ -100,6 +105,7 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "critique": (),
     "sft": ("SFT dataset",),
     "label": ("audit", "trajectories", "sft"),
+    "reward": ("preferences", "sft"),
     "dpo": ("preferences", "sft"),
     "evaluate": ("sft", "dpo"),
 }

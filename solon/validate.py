@@ -19,7 +19,7 @@ from solon.audit import audit_pairs
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems
-from solon.recipe import LoadedRecipe
+from solon.recipe import LEARN_FROM_LABELS, LoadedRecipe
 from solon.run_folder import RunFolder, objection_to
 
 KINDS: Mapping[str, Kind] = {
@@ -54,7 +54,8 @@ def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:
     drawn = [principle for principle in constitution.principles if principle.weight > 0]
     if "critique" in loaded.recipe.stages and not any(principle.can_revise for principle in drawn):
         yield _lacking(loaded, "critique and revision requests", "critique and revision")
-    if not loaded.judges:
+    asks = METHODS[loaded.labeling.method].by_principle or "contrast" in loaded.labeling.pairs
+    if not (loaded.judges and asks):
         return
     if not any(principle.can_compare for principle in drawn):
         yield _lacking(loaded, "a comparison question", "labeling")
@@ -116,24 +117,32 @@ def _refusal(check: Callable[[], None]) -> list[str]:
 def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Sections that each are in order and do not go together."""
     recipe = loaded.recipe
-    trained = [stage for stage in ("sft", "dpo") if stage in recipe.stages]
+    trained = [stage for stage in ("sft", *LEARN_FROM_LABELS) if stage in recipe.stages]
     if trained and recipe.models.assistant.engine != "transformers":
         yield (
-            f"{loaded.path}: `training` has {' and '.join(trained)}, and the assistant is behind a server: "
-            "only a model in this process can be trained\n"
+            f"{loaded.path}: `training` has {' and '.join(trained)}, and the assistant's engine is "
+            f"`{recipe.models.assistant.engine}`: only a model that answers in this process can be trained\n"
             "  next: set `models.assistant.engine: transformers`, or leave `training` out"
         )
-    if recipe.training.dpo and not recipe.labeling:
-        yield (
-            f"{loaded.path}: `training.dpo` learns from preference pairs, and `labeling` makes none\n"
-            "  next: add a `labeling:` section (`labeling: {}` has the defaults), or leave `training.dpo` out"
-        )
-    elif recipe.training.dpo and recipe.labeling and "preferences" not in recipe.labeling.exports:
-        yield (
-            f"{loaded.path}: `training.dpo` learns from preferences, which `labeling.exports` leaves out\n"
-            "  next: add `preferences` to it, or leave `training.dpo` out"
-        )
+    for stage in recipe.trained_on_labels:
+        yield from _lacking_pairs(loaded, f"training.{stage}")
     yield from _judge_problems(loaded)
+    yield from _rating_problems(loaded)
+
+
+def _lacking_pairs(loaded: LoadedRecipe, section: str) -> Iterator[str]:
+    """A section that learns from preference pairs of which there are none."""
+    labeling = loaded.recipe.labeling
+    if not labeling:
+        yield (
+            f"{loaded.path}: `{section}` learns from preference pairs, and `labeling` makes none\n"
+            f"  next: add a `labeling:` section (`labeling: {{}}` has the defaults), or leave `{section}` out"
+        )
+    elif "preferences" not in labeling.exports:
+        yield (
+            f"{loaded.path}: `{section}` learns from preferences, which `labeling.exports` leaves out\n"
+            f"  next: add `preferences` to it, or leave `{section}` out"
+        )
 
 
 def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
@@ -142,8 +151,8 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
     if recipe.audit is None:
         if recipe.gated:
             yield (
-                f"{loaded.path}: `training.dpo` learns from the judge's labels, and nothing says how good "
-                "they are\n"
+                f"{loaded.path}: `training.{recipe.trained_on_labels[0]}` learns from the judge's labels, "
+                "and nothing says how good they are\n"
                 "  next: hold the judge against pairs that people labelled, `audit: {labels: [FILE]}`\n"
                 "        (docs/audit.md), or say `unaudited: true`, which the cards then say first"
             )
@@ -179,6 +188,29 @@ def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
             yield (
                 f"{loaded.path}: `models.panel.{name}` judges nothing\n"
                 f"  next: add `{name}` to `labeling.judges`, or leave it out"
+            )
+
+
+def _rating_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Models that only rate where words are asked for, and the other way round."""
+    if loaded.recipe.data is not None and loaded.assistant.engine == "reward":
+        yield (
+            f"{loaded.path}: `models.assistant` is a reward model, which answers nothing\n"
+            "  next: name a language model, and the reward model as `models.judge`"
+        )
+    rates = loaded.labeling.method == "reward"
+    for name, settings in loaded.judges.items():
+        place = "models.judge" if name == JUDGE else f"models.panel.{name}"
+        if rates and settings.engine != "reward":
+            yield (
+                f"{loaded.path}: `labeling.method: reward` asks for rewards, and {place} answers in words\n"
+                f"  next: set `{place}.engine: reward` if it is a reward model, or choose another method"
+            )
+        if not rates and settings.engine == "reward":
+            yield (
+                f"{loaded.path}: {place} is a reward model, and `labeling.method: {loaded.labeling.method}` "
+                "asks in words\n"
+                "  next: set `labeling.method: reward`; judges of both sorts cannot be one panel"
             )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from audit_fixtures import audited, pairs, truthful
 from labeling_fixtures import always_a
+from training_fixtures import reward_model
 
 from constitution.document import DocumentError
 from engine.scripted import ScriptedEngine, Weigh
@@ -18,6 +19,8 @@ from solon.cli import main
 from solon.recipe import LoadedRecipe, load_recipe
 from solon.run_folder import RunFolder
 from solon.validate import problems
+
+__all__ = ["reward_model"]
 
 RECIPE = """\
 name: gated
@@ -81,6 +84,21 @@ def test_a_model_alone_is_audited_and_a_second_time_asks_nothing(
     assert ": 0 calls asked" in capsys.readouterr().out
     again = json.loads((project / "out" / "audit" / "audit.json").read_text())
     assert again == found
+
+
+def test_a_reward_model_is_audited_by_what_it_gives(
+    project: Path, reward_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    rates = ["--set", "models.judge.engine=reward", "--set", "labeling.method=reward"]
+    given = ["audit", str(reward_model), "--labels", "labels.jsonl", "--out", "out", *rates]
+    assert main([*given, "--set", "audit.probed=4"]) == 0
+    found = json.loads((project / "out" / "audit" / "audit.json").read_text())
+    assert found["judge"]["method"] == "reward"
+    assert found["judge"]["votes on a pair"] == "one of each judge, by no principle"
+    assert found["figures"]["pairs"] == 40
+    assert "No vote of a principle" in (project / "out" / "audit" / "audit.md").read_text()
+    assert main([*given[:-2], "--out", "other"]) == 2
 
 
 def test_another_method_asks_again_and_only_with_consent(

@@ -58,3 +58,20 @@ def test_a_key_that_is_not_set_is_told_before_the_server_is_asked() -> None:
 def test_a_server_that_is_not_there_is_told() -> None:
     [text] = problems(engine="openai", model="m", base_url="http://127.0.0.1:9/v1")
     assert text.startswith("models.judge: cannot connect to http://127.0.0.1:9/v1")
+
+
+def test_a_reward_model_is_told_from_other_models_and_adapters(tmp_path: Path) -> None:
+    one = {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+    two = {"architectures": ["LlamaForSequenceClassification"]}
+    rates = model_folder(tmp_path / "rates", config__json=json.dumps(one), model__safetensors="")
+    assert problems(engine="reward", model=str(rates)) == []
+    for name, config in (("two", two), ("plain", {"architectures": ["LlamaForCausalLM"]})):
+        other = model_folder(tmp_path / name, config__json=json.dumps(config), model__safetensors="")
+        [text] = problems(engine="reward", model=str(other))
+        assert "is no reward model with one output" in text
+    [text] = problems(engine="reward", model="embedded")
+    assert "give the adapter that makes it one" in text
+    for head, found in (("score", 0), ("lm_head", 1)):
+        config = json.dumps({"modules_to_save": [head]})
+        adapter = model_folder(tmp_path / head, adapter_config__json=config, adapter_model__safetensors="")
+        assert len(problems(engine="reward", model="embedded", adapter=adapter)) == found

@@ -42,6 +42,9 @@ def test_only_the_stages_run_whose_sections_are_there(tmp_path: Path) -> None:
     assert loaded(tmp_path).recipe.stages == ("critique",)
     more = SMALLEST + "labeling: {}\ntraining: {sft: {}, dpo: {}}\n"
     assert loaded(tmp_path, more).recipe.stages == ("critique", "sft", "label", "dpo")
+    rated = SMALLEST + "labeling: {}\ntraining: {reward: {}}\n"
+    assert loaded(tmp_path, rated).recipe.stages == ("critique", "label", "reward")
+    assert loaded(tmp_path, rated).recipe.trained_on_labels == ("reward",)
 
 
 def test_an_unknown_key_is_shown_with_its_place_and_the_nearest_name(tmp_path: Path) -> None:
@@ -102,6 +105,13 @@ def test_a_hub_id_and_a_served_name_stay_as_they_are(tmp_path: Path) -> None:
 def test_without_a_judge_the_assistant_judges(tmp_path: Path) -> None:
     recipe = loaded(tmp_path)
     assert recipe.judge == recipe.assistant
+
+
+def test_with_a_reward_model_as_judge_the_assistant_critiques(tmp_path: Path) -> None:
+    models = "models:\n  assistant: {model: a}\n  judge: {engine: reward, model: b}\n"
+    recipe = loaded(tmp_path, SMALLEST + models)
+    assert (recipe.judge.model, recipe.critic.model) == ("b", "a")
+    assert loaded(tmp_path, SMALLEST + models.replace("engine: reward, ", "")).critic.model == "b"
 
 
 def test_a_constitution_is_a_shipped_name_or_a_file_beside_the_recipe(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ SMALL = (
     # Samples are decided by the judge, and this one is at chance.
     "unaudited=true",
     "training.sft.epochs=1",
+    "training.reward={held_out: 0.3}",
     "training.dpo.epochs=1",
 )
 
@@ -70,6 +71,8 @@ def test_the_run_leaves_every_output(finished: Path) -> None:
         "data/preferences/train-00000.parquet",
         "progress.json",
         "models/sft/adapter_model.safetensors",
+        "models/reward/adapter_model.safetensors",
+        "models/reward/reward.json",
         "models/dpo/adapter_model.safetensors",
         "models/dpo/README.md",
         "models/dpo/samples.md",

@@ -146,7 +146,7 @@ def test_preferences_without_labels_are_told(project: Path) -> None:
 def test_a_served_assistant_cannot_be_trained(project: Path) -> None:
     served = ("models.assistant.engine=openai", "models.assistant.base_url=http://127.0.0.1:9/v1")
     texts = found(project, "training.sft={}", *served)
-    assert "only a model in this process can be trained" in texts[0]
+    assert "only a model that answers in this process can be trained" in texts[0]
 
 
 def test_a_folder_with_other_settings_is_told(project: Path) -> None:
@@ -176,3 +176,51 @@ def test_a_judge_that_votes_must_be_a_model_and_a_panel_must_vote(project: Path)
     assert "`models.panel.strict` judges nothing" in idle
     [gone] = found(project, "models.panel={strict: {model: ./modle}}", "labeling.judges=[strict]")
     assert gone.startswith("models.panel.strict: there is no folder modle")
+
+
+def rating(folder: Path) -> str:
+    """A reward model's folder, as a judge of the recipe."""
+    folder.mkdir()
+    config = {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_text("")
+    return f"models.judge={{engine: reward, model: ./{folder.name}}}"
+
+
+def test_a_reward_model_judges_by_reward_and_nothing_else_does(project: Path) -> None:
+    judge = rating(project / "rm")
+    assert found(project, judge, "labeling.method=reward") == []
+    [text] = found(project, judge, "labeling={}")
+    assert "models.judge is a reward model, and `labeling.method: ab` asks in words" in text
+    [text] = found(project, "labeling.method=reward")
+    assert "`labeling.method: reward` asks for rewards, and models.judge answers in words" in text
+
+
+def test_a_panel_is_of_one_sort(project: Path) -> None:
+    panel = ("models.panel={strict: {model: ./model}}", "labeling.judges=[judge, strict]")
+    [text] = found(project, rating(project / "rm"), *panel, "labeling.method=reward")
+    assert "models.panel.strict answers in words" in text
+    both = "models.panel={strict: {engine: reward, model: ./rm}}"
+    judge = "models.judge={engine: reward, model: ./rm}"
+    assert found(project, judge, both, panel[1], "labeling.method=reward") == []
+
+
+def test_a_reward_model_judges_by_a_constitution_without_comparison_questions(project: Path) -> None:
+    (project / "mine.yaml").write_text(
+        'name: mine\nversion: "1"\nprinciples:\n  - {id: a, critique_request: C, revision_request: R}\n'
+    )
+    assert found(project, "constitution=./mine.yaml", rating(project / "rm"), "labeling.method=reward") == []
+
+
+def test_a_reward_model_as_assistant_is_refused(project: Path) -> None:
+    rating(project / "rm")
+    texts = found(project, "models.assistant={engine: reward, model: ./rm}")
+    assert "`models.assistant` is a reward model, which answers nothing" in texts[0]
+
+
+def test_training_a_reward_model_needs_labels_and_an_audit_too(project: Path) -> None:
+    [text] = found(project, "training.reward={}")
+    assert "`training.reward` learns from preference pairs, and `labeling` makes none" in text
+    [text] = found(project, "training.reward={}", "labeling={}")
+    assert "`training.reward` learns from the judge's labels, and nothing says how good they are" in text
+    assert found(project, "training.reward={}", "labeling={}", "unaudited=true") == []
