@@ -161,7 +161,7 @@ def _pair(row: Row, where: str) -> Pair:
         *cut_off,
         probability=1.0 if probability is None else probability,
         margin=margin,
-        sampled=row.get("source") == "samples",
+        sampled=row.get("source") in ("samples", "best_of_n"),
     )
 
 
