@@ -20,6 +20,10 @@ def again(text: str) -> Recipe:
     return validate(parse_document(text, "recipe.yaml"), Recipe)
 
 
+def red_team(found: Recipe) -> str | None:
+    return found.data.red_team.path if found.data else None
+
+
 def test_defaults_are_spelled_out() -> None:
     text = resolved_yaml(recipe())
     assert "seed: 0\n" in text
@@ -38,9 +42,9 @@ def test_numbers_lists_and_sections_load_back() -> None:
 
 def test_words_that_yaml_takes_for_something_else_load_back() -> None:
     for path in ("yes", "null", "2e-4", "0x1f", "1_000", "~", "- a", "a: b", "#x", "Off", "12:30"):
-        assert again(resolved_yaml(recipe(path))).data.red_team.path == path
+        assert red_team(again(resolved_yaml(recipe(path)))) == path
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() == text and "\ufeff" not in text))
 def test_any_text_loads_back(path: str) -> None:
-    assert again(resolved_yaml(recipe(path))).data.red_team.path == path
+    assert red_team(again(resolved_yaml(recipe(path)))) == path
