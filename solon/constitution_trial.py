@@ -102,6 +102,11 @@ def judge_problems(loaded: LoadedRecipe) -> list[str]:
     for role, settings in {JUDGE: loaded.judge, **loaded.judges}.items():
         place = "models.judge" if role == JUDGE else f"models.panel.{role}"
         found += model_problems(settings, place)
+        if settings.engine == "reward":
+            found.append(
+                f"{place}: a reward model reads no principle, so a constitution says nothing to it\n"
+                "  next: name a judge that answers in words"
+            )
     return found
 
 

@@ -107,6 +107,12 @@ def test_what_cannot_be_tested_is_said_before_anything_loads(mine: Path) -> None
         require_testable(load(alone), few_shot)
 
 
+def test_a_reward_model_is_refused_since_it_reads_no_principle(mine: Path, tiny_model: Path) -> None:
+    judge = judge_of(str(tiny_model), ["models.judge.engine=reward", "labeling.method=reward"])
+    with pytest.raises(BadInputError, match="a reward model reads no principle"):
+        require_testable(load("mine.yaml", relative_to=mine), judge)
+
+
 def test_a_recipe_says_who_is_asked_and_how(mine: Path) -> None:
     recipe = mine / "recipe.yaml"
     recipe.write_text(
