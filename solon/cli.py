@@ -28,6 +28,11 @@ _QUIET = {
 }
 """Set unless the environment says otherwise; whether the Hub may be asked is left to the user."""
 
+METHODS = ("sft", "reward", "dpo")
+"""`training.settings.MethodName`, which takes `--help` too long to import."""
+
+ALL = "all"
+
 _EPILOG = """\
 examples:
   solon init my-project                     a recipe, a constitution, prompts and data to edit
@@ -35,6 +40,7 @@ examples:
   solon estimate my-project/recipe.yaml     what it will cost, from a small sample
   solon audit my-project/recipe.yaml        how far its judge agrees with people
   solon run my-project/recipe.yaml          all of it; run it again to go on where it stopped
+  solon train dpo my-project/recipe.yaml    one way to train alone, on what is there
   solon status runs/my-run                  how far it is
   solon serve my-project/recipe.yaml        vLLM's server for the recipe's model, until Ctrl-C
   solon run my-project/recipe.yaml --set training.sft.learning_rate=1e-4 --out runs/lower
@@ -125,17 +131,18 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         ("run", "all stages of a recipe, from its prompts to the report", None),
         ("critique", "answers, critiques and revisions, and the dataset to learn from", ("critique",)),
         ("label", "preference pairs and their labels", ("label",)),
-        ("train", "supervised fine-tuning, a reward model, preference optimisation", None),
+        ("train", "train by one method, or by all that the recipe has", None),
         ("evaluate", "measure the models on the held-out prompts and write the report", ("evaluate",)),
     )
     for name, purpose, only in stages:
         parser = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
-        _add_recipe(parser)
-        _add_consent(parser)
         parser.set_defaults(command=_run, only=only, method=None, resumes=True)
         if name == "train":
-            parser.add_argument("--method", choices=("sft", "reward", "dpo"), help="only this one")
-            parser.set_defaults(only=("sft", "reward", "dpo"))
+            parser.add_argument(
+                "method", metavar="METHOD", choices=(*METHODS, ALL), help=f"{', '.join(METHODS)}, or {ALL}"
+            )
+        _add_recipe(parser)
+        _add_consent(parser)
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -393,7 +400,9 @@ def _stages(loaded: "LoadedRecipe", given: argparse.Namespace) -> tuple["Stage",
     """The recipe's stages, or those of them that the command is for."""
     from solon.recipe import SECTIONS
 
-    wanted: Sequence[Stage] | None = (given.method,) if given.method else given.only
+    wanted: Sequence[Stage] | None = given.only
+    if given.method is not None:
+        wanted = METHODS if given.method == ALL else (given.method,)
     if wanted is None:
         return loaded.recipe.stages
     stages: tuple[Stage, ...] = tuple(stage for stage in loaded.recipe.stages if stage in wanted)

@@ -26,7 +26,7 @@ from solon.console import Reporter, duration
 from solon.engines import in_flight, open_roles
 from solon.estimated import Prices, StageEstimate, read_estimate, write_estimate
 from solon.programs import answerer, candidates, labeler, questions, reviser, training_requests
-from solon.recipe import LoadedRecipe
+from solon.recipe import POLICIES, LoadedRecipe
 from solon.run_folder import RunFolder, estimate_folder
 from solon.work import SizedRows
 
@@ -111,8 +111,7 @@ class _Estimate:
             return []
         asked, program = questions(self.loaded), answerer(self.loaded)
         _, base = await self._measure("evaluate base", program, asked, context, again=True)
-        training = self.loaded.recipe.training
-        trained = [name for name in ("sft", "dpo") if getattr(training, name) is not None]
+        trained = [stage for stage in POLICIES if self.loaded.recipe.section(stage) is not None]
         return [base, *(_like(base, f"evaluate {name}") for name in trained)]
 
     async def _measure(

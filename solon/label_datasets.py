@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar, cast, get_args
 
 from labeling.audit.human.load import HumanLabels, load_human
 from labeling.export import Exported, PreferenceRow, Provenance, ProvenanceColumns, write_dataset
@@ -77,14 +76,10 @@ class LabelDatasets:
         if "ranked" in self.settings.exports:
             labelled = StoredRecords(self.folder.comparisons, Labelled)
             self._write("ranked", ranked_dataset(labelled, self.believed, self.provenance), facts)
-        for name, folder in self._folders.items():
+        for name in get_args(Export):
+            folder = self.folder.dataset(name)
             if name not in self.settings.exports and read_manifest(folder) is not None:
                 shutil.rmtree(folder)
-
-    @property
-    def _folders(self) -> Mapping[Export, Path]:
-        folder = self.folder
-        return {"preferences": folder.preferences, "unpaired": folder.unpaired, "ranked": folder.ranked}
 
     @cached_property
     def _people(self) -> People | None:
@@ -97,5 +92,5 @@ class LabelDatasets:
 
     def _write(self, name: Export, dataset: Exported[Row], facts: Facts) -> None:
         title = f"{self.loaded.recipe.name}: {name}"
-        write_dataset(self._folders[name], dataset, title=title, facts=facts, warning=self.warning)
+        write_dataset(self.folder.dataset(name), dataset, title=title, facts=facts, warning=self.warning)
         self.reporter.say(f"{name} dataset: {told(dataset.counts)}")

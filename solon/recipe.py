@@ -8,8 +8,9 @@ said once, in the fields below; docs/recipes.md and the JSON Schema are made of 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +21,7 @@ from critique.model import CritiqueSettings
 from engine.settings import ModelSettings
 from labeling.audit.settings import AuditSettings
 from labeling.model import JUDGE, LabelingSettings
+from labeling.pair_settings import Export
 from prompts.render import Family, Prompts
 from solon.overrides import override
 from training.settings import TrainingSettings
@@ -40,8 +42,11 @@ SECTIONS: Mapping[Stage, str] = {
 }
 """The part of a recipe that each stage is described by, in the stages' order."""
 
-LEARN_FROM_LABELS: tuple[Stage, ...] = ("reward", "dpo")
-"""The stages that learn from preference pairs, if they are in a recipe."""
+LEARN_FROM_LABELS: Mapping[Stage, Export] = {"reward": "preferences", "dpo": "preferences"}
+"""The stages that learn from labels, and the export of `labeling` that each of them reads."""
+
+POLICIES: tuple[Stage, ...] = ("sft", "dpo")
+"""The stages that train a model which answers, and so is evaluated."""
 
 ROLES = frozenset({"assistant", "critic", "judge", "policy", "model"})
 """What a run calls the models that are no further judges of a panel."""
@@ -152,14 +157,15 @@ class Recipe(Section):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that the recipe has, in their order; without data only the judge can be audited."""
-        training = self.training
-        trained = (training.sft, self.labeling, training.reward, training.dpo)
-        sections = (self.audit, self.critique, *trained, self.evaluation)
         return tuple(
             stage
-            for stage, section in zip(SECTIONS, sections, strict=True)
-            if section is not None and (self.data is not None or stage == "audit")
+            for stage in SECTIONS
+            if self.section(stage) is not None and (self.data is not None or stage == "audit")
         )
+
+    def section(self, stage: Stage) -> Section | None:
+        """What describes the stage; None where the recipe leaves it out."""
+        return cast("Section | None", attrgetter(SECTIONS[stage])(self))
 
     @property
     def gated(self) -> bool:
@@ -169,7 +175,7 @@ class Recipe(Section):
 
     @property
     def trained_on_labels(self) -> tuple[Stage, ...]:
-        """The stages that learn from preference pairs."""
+        """The stages that learn from labels."""
         return tuple(stage for stage in self.stages if stage in LEARN_FROM_LABELS)
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar, cast, get_args
 
@@ -21,6 +21,7 @@ from labeling.audit.ask import Audited
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import METHODS
 from labeling.model import SAMPLED, LabelingSettings, Labelled
+from labeling.pair_settings import Export
 from labeling.pairs import templates
 from labeling.trust import Believing
 from pipeline.context import Context
@@ -55,15 +56,19 @@ from solon.programs import (
     training_requests,
 )
 from solon.progress import Progress, State
-from solon.recipe import LEARN_FROM_LABELS, LoadedRecipe, Stage
+from solon.recipe import LEARN_FROM_LABELS, POLICIES, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, diff_folder, estimate_folder, input_digests
 from solon.stage_inputs import made_from
 from solon.work import RunError, SizedRows, Work, run_stage
 from training.data import reasons
 from training.model import Trained, TrainingProgress
+from training.settings import MethodName
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
+
+_UNITS: Mapping[Export | None, str] = {"preferences": "pairs"}
+"""What a row of a dataset is called."""
 
 
 def run(
@@ -113,13 +118,11 @@ class _Run:
         loop = asyncio.get_running_loop()
         # A signal's handler runs between two steps of the loop: this wakes it to take them.
         self.stop.then(lambda: loop.call_soon_threadsafe(lambda: None))
-        steps = {
+        steps: dict[Stage, tuple[Path, Callable[[], Awaitable[None]]]] = {
+            **{name: (self.folder.model(name), partial(self.train, name)) for name in get_args(MethodName)},
             "audit": (self.folder.audit, self.audit),
             "critique": (self.folder.trajectories, self.critique),
-            "sft": (self.folder.sft, self.sft),
             "label": (self.folder.comparisons, self.label),
-            "reward": (self.folder.reward, self.reward),
-            "dpo": (self.folder.dpo, self.dpo),
             "evaluate": (self.folder.report, self.evaluate),
         }
         for stage in stages:
@@ -210,28 +213,32 @@ class _Run:
         write_dataset(self.folder.sft_dataset, dataset, title=title, facts=self._facts)
         self._counts("SFT dataset", dataset.counts)
 
-    async def sft(self) -> None:
-        """Fine-tune the assistant on revisions and helpful samples."""
-        settings = self.loaded.recipe.training.sft
+    async def train(self, method: MethodName) -> None:
+        """Train by a method: all but SFT go on from the SL model, and need labels that pass the gate."""
+        settings = self.loaded.recipe.section(method)
         if settings is None:
-            raise RunError("the recipe has no `training.sft` section; add one, or leave this stage out")
-        from training.sft import train_sft
+            raise RunError(
+                f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
+            )
+        if method in LEARN_FROM_LABELS:
+            require_fit(self.loaded, self.folder)
+        from training.methods import METHODS
 
-        rows = StoredRows(self._made("critique", self.folder.sft_dataset, needs="critique"))
-        self._make_room("sft", self.folder.sft)
-        with self._bar("sft") as progress:
+        rows, out = StoredRows(self._learnt_from(method)), self.folder.model(method)
+        self._make_room(method, out)
+        with self._bar(method) as progress:
             trained = await asyncio.to_thread(
-                train_sft,
+                METHODS[method],
                 rows,
-                model=self.loaded.assistant,
+                model=self.loaded.assistant if method == "sft" else self._sl_model(),
                 settings=settings,
-                out=self.folder.sft,
+                out=out,
                 seed=self.loaded.recipe.seed,
-                card=self._facts(),
+                card=self._facts() | (self._judge_facts() if method in LEARN_FROM_LABELS else {}),
                 samples=self._sample_conversations(),
                 progress=progress,
             )
-        self.reporter.say(f"sft: {trained.rows} rows, model in {trained.folder}")
+        self.reporter.say(f"{method}: {_learnt(method, trained)}model in {trained.folder}")
 
     async def label(self) -> None:
         """Pairs of samples and of revisions, judged in both orders, and the datasets made of them."""
@@ -279,54 +286,6 @@ class _Run:
                 self.reporter.say(f"{name}: {said}")
         datasets.write_others(facts)
 
-    async def reward(self) -> None:
-        """A reward model of the labelled pairs, from the SL model."""
-        settings = self.loaded.recipe.training.reward
-        if settings is None:
-            raise RunError("the recipe has no `training.reward` section; add one, or leave this stage out")
-        require_fit(self.loaded, self.folder)
-        from training.reward import train_reward
-
-        rows = StoredRows(self._made("label", self.folder.preferences, needs="label"))
-        self._make_room("reward", self.folder.reward)
-        with self._bar("reward") as progress:
-            trained = await asyncio.to_thread(
-                train_reward,
-                rows,
-                model=self._sl_model(),
-                settings=settings,
-                out=self.folder.reward,
-                seed=self.loaded.recipe.seed,
-                card=self._facts() | self._judge_facts(),
-                samples=(),
-                progress=progress,
-            )
-        self.reporter.say(f"reward: {trained.rows} pairs, {_rating(trained)}model in {trained.folder}")
-
-    async def dpo(self) -> None:
-        """Direct preference optimisation from the SL model."""
-        settings = self.loaded.recipe.training.dpo
-        if settings is None:
-            raise RunError("the recipe has no `training.dpo` section; add one, or leave this stage out")
-        require_fit(self.loaded, self.folder)
-        from training.dpo import train_dpo
-
-        rows = StoredRows(self._made("label", self.folder.preferences, needs="label"))
-        self._make_room("dpo", self.folder.dpo)
-        with self._bar("dpo") as progress:
-            trained = await asyncio.to_thread(
-                train_dpo,
-                rows,
-                model=self._sl_model(),
-                settings=settings,
-                out=self.folder.dpo,
-                seed=self.loaded.recipe.seed,
-                card=self._facts() | self._judge_facts(),
-                samples=self._sample_conversations(),
-                progress=progress,
-            )
-        self.reporter.say(f"dpo: {trained.rows} pairs, model in {trained.folder}")
-
     async def evaluate(self) -> None:
         """Every model on the held-out prompts, and the report of before and after."""
         from evaluation.report import console_table, write_report
@@ -357,10 +316,17 @@ class _Run:
         """The assistant after SFT, or as it is where the recipe has no SFT stage."""
         if self.loaded.recipe.training.sft is None:
             return self.loaded.assistant
-        return self._trained(self.folder.sft, needs="train --method sft")
+        return self._trained("sft")
 
-    def _trained(self, folder: Path, *, needs: str) -> ModelSettings:
-        self._made("sft" if folder == self.folder.sft else "dpo", folder, needs=needs)
+    def _learnt_from(self, method: MethodName) -> Path:
+        """The dataset that a method reads, if it is there."""
+        if method == "sft":
+            return self._made("critique", self.folder.sft_dataset, needs="critique")
+        return self._made("label", self.folder.dataset(LEARN_FROM_LABELS[method]), needs="label")
+
+    def _trained(self, method: Stage) -> ModelSettings:
+        """The assistant as a method left it."""
+        folder = self._made(method, self.folder.model(method), needs=f"train {method}")
         if (folder / "adapter_config.json").exists():
             return self.loaded.assistant.model_copy(update={"adapter": folder.resolve()})
         return self.loaded.assistant.model_copy(update={"model": str(folder.resolve()), "adapter": None})
@@ -393,13 +359,8 @@ class _Run:
 
     def _models(self) -> dict[str, ModelSettings]:
         """The models to evaluate, base first."""
-        training = self.loaded.recipe.training
-        models = {"base": self.loaded.assistant}
-        if training.sft is not None:
-            models["sft"] = self._trained(self.folder.sft, needs="train --method sft")
-        if training.dpo is not None:
-            models["dpo"] = self._trained(self.folder.dpo, needs="train --method dpo")
-        return models
+        trained: list[Stage] = [stage for stage in self.loaded.recipe.stages if stage in POLICIES]
+        return {"base": self.loaded.assistant, **{method: self._trained(method) for method in trained}}
 
     @contextlib.asynccontextmanager
     async def _engines(self, **roles: ModelSettings) -> AsyncIterator[Context]:
@@ -531,9 +492,9 @@ def _spelled(model: ModelSettings) -> str:
     return model.model if model.adapter is None else f"{model.model} with adapter {model.adapter.name}"
 
 
-def _rating(trained: Trained) -> str:
-    """What came of a reward model, and what was not learned from."""
-    told = []
+def _learnt(method: MethodName, trained: Trained) -> str:
+    """What a method learned from and what came of it, and what was not learned from."""
+    told = [f"{trained.rows} {_UNITS.get(LEARN_FROM_LABELS.get(method), 'rows')}, "]
     if "held_out_accuracy" in trained.metrics:
         share, pairs = trained.metrics["held_out_accuracy"], trained.metrics["held_out_pairs"]
         told.append(f"agrees with {100 * share:.0f} % of {pairs:.0f} held-out labels, ")

@@ -15,6 +15,7 @@ from typing import cast
 
 from constitution.document import DocumentError, read_document, validate
 from labeling.audit.human.load import human_files
+from labeling.pair_settings import Export
 from pipeline.disk import is_full, write_whole
 from pipeline.journal import locked
 from prompts.render import VARIABLES
@@ -119,27 +120,15 @@ class RunFolder:
 
     @property
     def preferences(self) -> Path:
-        return self.data / "preferences"
+        return self.dataset("preferences")
 
-    @property
-    def unpaired(self) -> Path:
-        return self.data / "unpaired"
+    def dataset(self, export: Export) -> Path:
+        """What labeling exports under this name."""
+        return self.data / export
 
-    @property
-    def ranked(self) -> Path:
-        return self.data / "ranked"
-
-    @property
-    def sft(self) -> Path:
-        return self.path / "models" / "sft"
-
-    @property
-    def reward(self) -> Path:
-        return self.path / "models" / "reward"
-
-    @property
-    def dpo(self) -> Path:
-        return self.path / "models" / "dpo"
+    def model(self, method: str) -> Path:
+        """What was trained by this method."""
+        return self.path / "models" / method
 
     @property
     def earlier_models(self) -> Path:

@@ -6,16 +6,21 @@ is another one now is made again; that is how `--accept-changes` finds what a ch
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 from engine.settings import ModelSettings
 from labeling.model import MAKING_PAIRS
+from labeling.pair_settings import Export
 from pipeline.shards import read_manifest
 from solon.progress import Progress
-from solon.recipe import LoadedRecipe, Stage
+from solon.recipe import LEARN_FROM_LABELS, POLICIES, LoadedRecipe, Stage
 from solon.run_folder import RUN_ONLY, RunFolder
-from training.settings import WITHOUT_EFFECT, TrainerSettings
+from training.settings import WITHOUT_EFFECT, MethodName, TrainerSettings
+
+Part = Callable[[LoadedRecipe, Mapping[str, str]], dict[str, object]]
+"""What a stage is made from, of the recipe and of its files' digests."""
 
 
 def made_from(
@@ -23,7 +28,7 @@ def made_from(
 ) -> str:
     """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
     parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
-    left_out = {"audit", "sft", "reward", "dpo"} - set(loaded.recipe.stages)
+    left_out = {"audit", *get_args(MethodName)} - set(loaded.recipe.stages)
     earlier = {name: _output(name, folder, progress) for name in _EARLIER[stage] if name not in left_out}
     text = json.dumps({"stage": stage, **parts, **earlier}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -50,10 +55,6 @@ def _critique(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
     }
 
 
-def _sft(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
-    return _training(loaded, loaded.recipe.training.sft)
-
-
 def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
     settings = loaded.recipe.labeling
     return {
@@ -68,15 +69,11 @@ def _label(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def _reward(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
-    return _training(loaded, loaded.recipe.training.reward)
+def _training(method: MethodName) -> Part:
+    return lambda loaded, _files: _trained(loaded, getattr(loaded.recipe.training, method))
 
 
-def _dpo(loaded: LoadedRecipe, _files: Mapping[str, str]) -> dict[str, object]:
-    return _training(loaded, loaded.recipe.training.dpo)
-
-
-def _training(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str, object]:
+def _trained(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str, object]:
     learnt = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)) if settings else None
     return {"assistant": _model(loaded.assistant), "settings": learnt}
 
@@ -91,13 +88,11 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
     }
 
 
-_PARTS = {
+_PARTS: Mapping[Stage, Part] = {
+    **{method: _training(method) for method in get_args(MethodName)},
     "audit": _audit,
     "critique": _critique,
-    "sft": _sft,
     "label": _label,
-    "reward": _reward,
-    "dpo": _dpo,
     "evaluate": _evaluate,
 }
 _EARLIER: Mapping[Stage, tuple[str, ...]] = {
@@ -105,9 +100,8 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "critique": (),
     "sft": ("SFT dataset",),
     "label": ("audit", "trajectories", "sft"),
-    "reward": ("preferences", "sft"),
-    "dpo": ("preferences", "sft"),
-    "evaluate": ("sft", "dpo"),
+    **{stage: (export, "sft") for stage, export in LEARN_FROM_LABELS.items()},
+    "evaluate": POLICIES,
 }
 
 
@@ -116,7 +110,7 @@ def _output(name: str, folder: RunFolder, progress: Progress) -> str:
     folders = {
         "SFT dataset": folder.sft_dataset,
         "trajectories": folder.trajectories,
-        "preferences": folder.preferences,
+        **{export: folder.dataset(export) for export in get_args(Export)},
     }
     if name in ("audit", "votes"):
         return _content(folder.audit if name == "audit" else folder.votes)

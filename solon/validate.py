@@ -14,12 +14,13 @@ from labeling.audit.model import HumanPair
 from labeling.export import HELPFULNESS
 from labeling.judge import METHODS
 from labeling.model import JUDGE
+from labeling.pair_settings import Export
 from prompts.render import PromptError
 from solon.audit import audit_pairs
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems
-from solon.recipe import LEARN_FROM_LABELS, LoadedRecipe
+from solon.recipe import LEARN_FROM_LABELS, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
 
 KINDS: Mapping[str, Kind] = {
@@ -29,6 +30,13 @@ KINDS: Mapping[str, Kind] = {
     "evaluation.harmless": "helpful",
 }
 """What the rows of each of a recipe's sources are."""
+
+_WITH: Mapping[Export, str] = {
+    "preferences": "{}",
+    "unpaired": "{exports: [preferences, unpaired]}",
+    "ranked": "{pairs: [samples, best_of_n], exports: [preferences, ranked]}",
+}
+"""A smallest section of labeling that makes an export."""
 
 
 def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -> list[str]:
@@ -125,23 +133,23 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
             "  next: set `models.assistant.engine: transformers`, or leave `training` out"
         )
     for stage in recipe.trained_on_labels:
-        yield from _lacking_pairs(loaded, f"training.{stage}")
+        yield from _lacking_labels(loaded, stage)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
 
 
-def _lacking_pairs(loaded: LoadedRecipe, section: str) -> Iterator[str]:
-    """A section that learns from preference pairs of which there are none."""
-    labeling = loaded.recipe.labeling
+def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
+    """A stage that learns from labels of which there are none, or not in the form that it reads."""
+    labeling, section, export = loaded.recipe.labeling, SECTIONS[stage], LEARN_FROM_LABELS[stage]
     if not labeling:
         yield (
-            f"{loaded.path}: `{section}` learns from preference pairs, and `labeling` makes none\n"
-            f"  next: add a `labeling:` section (`labeling: {{}}` has the defaults), or leave `{section}` out"
+            f"{loaded.path}: `{section}` learns from labels, and the recipe has no `labeling` to make any\n"
+            f"  next: add `labeling: {_WITH[export]}`, or leave `{section}` out"
         )
-    elif "preferences" not in labeling.exports:
+    elif export not in labeling.exports:
         yield (
-            f"{loaded.path}: `{section}` learns from preferences, which `labeling.exports` leaves out\n"
-            f"  next: add `preferences` to it, or leave `{section}` out"
+            f"{loaded.path}: `{section}` learns from `data/{export}`, which `labeling.exports` leaves out\n"
+            f"  next: add `{export}` to it, or leave `{section}` out"
         )
 
 

@@ -99,8 +99,8 @@ def test_nothing_is_written_where_a_recipe_is_not_in_order(
     [
         (["label"], "labeling=", "`labeling:`"),
         (["evaluate"], "evaluation=", "`evaluation:`"),
-        (["train", "--method", "dpo"], "training.dpo=", "`training.dpo:`"),
-        (["train"], "training={}", "`training.sft:` or `training.reward:` or `training.dpo:`"),
+        (["train", "dpo"], "training.dpo=", "`training.dpo:`"),
+        (["train", "all"], "training={}", "`training.sft:` or `training.reward:` or `training.dpo:`"),
     ],
 )
 def test_a_stage_that_the_recipe_lacks_is_told(

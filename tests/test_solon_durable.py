@@ -273,10 +273,10 @@ def test_a_stop_in_training_ends_it_after_the_step_and_the_next_run_trains_anew(
     folder = open_run_folder(project / "out", loaded)
     with pytest.raises(StoppedError, match="stopped after step"):
         run(loaded, folder, None, Impatient(stop), stop=stop)
-    assert not folder.sft.exists()
+    assert not folder.model("sft").exists()
     assert "sft              stopped" in status(folder.path)
     run(loaded, folder, None, PlainReporter(io.StringIO()))
-    assert (folder.sft / "README.md").is_file()
+    assert (folder.model("sft") / "README.md").is_file()
     assert not folder.earlier_models.exists()
 
 

@@ -105,7 +105,7 @@ def test_comparisons_that_cannot_be_read_are_told(project: Path) -> None:
 def test_preferences_that_are_not_exported_cannot_be_learnt(project: Path) -> None:
     given = ("labeling={pairs: [best_of_n], exports: [ranked]}", "unaudited=true")
     [text] = found(project, "training.dpo={}", *given)
-    assert "`labeling.exports` leaves out" in text
+    assert "learns from `data/preferences`, which `labeling.exports` leaves out" in text
     assert found(project, *given) == []
 
 
@@ -140,7 +140,7 @@ def test_a_constitution_must_have_what_the_stages_ask_for(project: Path) -> None
 
 def test_preferences_without_labels_are_told(project: Path) -> None:
     [text] = found(project, "training.dpo={}")
-    assert "`labeling` makes none" in text
+    assert "`training.dpo` learns from labels, and the recipe has no `labeling`" in text
 
 
 def test_a_served_assistant_cannot_be_trained(project: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_reward_model_as_assistant_is_refused(project: Path) -> None:
 
 def test_training_a_reward_model_needs_labels_and_an_audit_too(project: Path) -> None:
     [text] = found(project, "training.reward={}")
-    assert "`training.reward` learns from preference pairs, and `labeling` makes none" in text
+    assert "`training.reward` learns from labels, and the recipe has no `labeling`" in text
     [text] = found(project, "training.reward={}", "labeling={}")
     assert "`training.reward` learns from the judge's labels, and nothing says how good they are" in text
     assert found(project, "training.reward={}", "labeling={}", "unaudited=true") == []

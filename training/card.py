@@ -12,23 +12,19 @@ from engine.embedded import NAME as EMBEDDED
 from engine.settings import ModelSettings
 from labeling.markdown import cell, facts_table, fenced
 from training.load import public_name
-from training.settings import TrainerSettings
+from training.settings import MethodName, TrainerSettings
 
-Stage = Literal["sft", "reward", "dpo"]
-
-METHODS: Mapping[Stage, str] = {
+METHODS: Mapping[MethodName, str] = {
     "sft": "supervised fine-tuning on constitutional revisions",
     "reward": "reward modelling on AI-labelled preferences",
     "dpo": "direct preference optimisation on AI-labelled preferences",
 }
 
 _FILES = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` "
-_MORE: Mapping[Stage, str] = {
-    "sft": f"{_FILES}what the model says.",
+_MORE: Mapping[MethodName, str] = {
     "reward": f"{_FILES}what it gives to a few pairs. `reward.json` has the mean and the standard deviation "
     "that make rewards comparable, (reward - mean) / sd, and the temperature that makes differences "
     "log-odds: P = 1 / (1 + exp(-difference / temperature)).",
-    "dpo": f"{_FILES}what the model says.",
 }
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -65,7 +61,7 @@ reward = model(**ids).logits[0, 0]"""
 
 
 def model_card(
-    stage: Stage,
+    stage: MethodName,
     *,
     kind: Literal["adapter", "model"],
     model: ModelSettings,
@@ -94,21 +90,21 @@ def model_card(
         f"Rows that were not trained on: {cell(dropped)}." if dropped else "No row was left out.",
         f"## Settings\n\n{facts_table(_settings(model, settings))}",
         f"## Use\n\n{fenced(use, 'python')}",
-        _MORE[stage],
+        _MORE.get(stage, f"{_FILES}what the model says."),
         "AI-labelled data teaches what the labelling model prefers, its mistakes included. "
         "Measure the model on your own prompts before you rely on it.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _use(stage: Stage, kind: Literal["adapter", "model"]) -> str:
+def _use(stage: MethodName, kind: Literal["adapter", "model"]) -> str:
     if stage == "reward":
         return (_RATE_WITH_ADAPTER if kind == "adapter" else _RATE_WITH_MODEL) + _RATE
     return _USE_ADAPTER if kind == "adapter" else _USE_MODEL
 
 
 def _metadata(
-    stage: Stage, kind: Literal["adapter", "model"], base: str, facts: Mapping[str, str]
+    stage: MethodName, kind: Literal["adapter", "model"], base: str, facts: Mapping[str, str]
 ) -> dict[str, object]:
     data: dict[str, object] = {}
     if _HUB_ID.fullmatch(base) and not Path(base).exists():

@@ -1,6 +1,6 @@
 """A way to train: what one method says of itself, and the one face that all of them have.
 
-`sft.py`, `reward.py` and `dpo.py` are each a `Method`: rows that they read, tokens that they make of them, a
+Each file that `methods.py` names is a `Method`: rows that they read, tokens that they make of them, a
 TRL trainer. Calling it does the rest in the same order everywhere: everything is checked before any weights
 load.
 """
@@ -14,12 +14,11 @@ from transformers import PreTrainedTokenizerBase, Trainer
 
 from engine.settings import ModelSettings
 from prompts.message import Conversation
-from training.card import Stage
 from training.data import Row
 from training.load import Policy, check_settings, load_policy, load_tokenizer
 from training.model import Progress, Trained
 from training.seams import quiet
-from training.settings import TrainerSettings
+from training.settings import MethodName, TrainerSettings
 from training.stage import Job, Show, explained, finish, show_answers, trainer_arguments
 from training.tokens import TokenizedRows
 from training.workspace import inputs_digest, open_workspace
@@ -50,7 +49,7 @@ class Method(Generic[Settings, Read]):
     give the model to train, `show` what it does in the end.
     """
 
-    stage: Stage
+    stage: MethodName
     columns: tuple[str, ...]
     read: Callable[[Iterable[Row]], Read]
     tokenize: Callable[[Read, PreTrainedTokenizerBase, Settings, int], TokenizedRows]

@@ -7,6 +7,9 @@ from pydantic import Field, field_validator, model_validator
 
 from constitution.document import Section
 
+MethodName = Literal["sft", "reward", "dpo"]
+"""The ways to train, in the order of a run; each has a section of its name in `TrainingSettings`."""
+
 LossType = Literal[
     "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard",
     "aot", "aot_unpaired", "apo_zero", "apo_down", "discopop",

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from engine.settings import ModelSettings
 from prompts.message import Conversation
-from training.card import Stage, model_card
+from training.card import model_card
 from training.data import reasons
 from training.hub import push
 from training.load import precision
@@ -25,7 +25,7 @@ from training.model import Progress, Trained, TrainingError
 from training.samples import answer, write_samples
 from training.save import save_weights, write_json, write_recipe
 from training.seams import REFERENCE_ADAPTER, StepsToProgress, silence
-from training.settings import TrainerSettings
+from training.settings import MethodName, TrainerSettings
 from training.tokens import TokenizedRows
 from training.workspace import Workspace
 
@@ -34,7 +34,7 @@ from training.workspace import Workspace
 class Job:
     """One stage as it was asked for."""
 
-    stage: Stage
+    stage: MethodName
     model: ModelSettings
     settings: TrainerSettings
     seed: int

@@ -1,0 +1,15 @@
+"""The registry: every way to train, by its name in `solon train` and in a recipe's `training` section.
+
+In: rows as `critique` and `labeling` write them. Out: a whole model folder. Each method is a file of its own.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.dpo import train_dpo
+from training.method import Method
+from training.reward import train_reward
+from training.settings import MethodName
+from training.sft import train_sft
+
+METHODS: Mapping[MethodName, Method[Any, Any]] = {"sft": train_sft, "reward": train_reward, "dpo": train_dpo}
