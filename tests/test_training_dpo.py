@@ -112,8 +112,9 @@ def test_a_new_adapter_is_held_to_the_base(tiny_model: Path, tmp_path: Path) -> 
     assert log(trained.folder)[0]["loss"] == pytest.approx(LN_2, abs=1e-4)
 
 
+@pytest.mark.parametrize("labels", ["hard", "soft"])
 def test_the_loss_is_the_papers_formula_with_the_sft_policy_as_reference(
-    tiny_model: Path, sft_adapter: Path, tmp_path: Path
+    tiny_model: Path, sft_adapter: Path, tmp_path: Path, labels: str
 ) -> None:
     """One pair, one batch: the loss logged at step 2 is that of the weights saved after step 1."""
     pair = PREFERENCES[0]
@@ -121,7 +122,7 @@ def test_the_loss_is_the_papers_formula_with_the_sft_policy_as_reference(
     model = tiny(tiny_model, sft_adapter)
     settings = dpo_settings(
         epochs=2, batch_size=1, gradient_accumulation_steps=1, warmup_ratio=0, save_steps=1, beta=0.3,
-        lr_scheduler_type="constant",
+        lr_scheduler_type="constant", labels=labels,
     )  # fmt: skip
 
     def stop(told: TrainingProgress) -> None:
@@ -139,10 +140,45 @@ def test_the_loss_is_the_papers_formula_with_the_sft_policy_as_reference(
         answer_logprob(policy, question, answer) - answer_logprob(reference, question, answer)
         for answer in (chosen, rejected)
     ]
-    expected = math.log1p(math.exp(-0.3 * (ratios[0] - ratios[1])))
+    ahead, p = 0.3 * (ratios[0] - ratios[1]), 0.8 if labels == "soft" else 1.0
+    expected = p * math.log1p(math.exp(-ahead)) + (1 - p) * math.log1p(math.exp(ahead))
     trained = train_dpo([pair], **options)
     assert expected < LN_2 - 0.01
     assert log(trained.folder)[1]["loss"] == pytest.approx(expected, abs=1e-4)
+
+
+def logged(*names: str, runs: list[Trained]) -> list[list[list[float]]]:
+    return [[[entry[name] for name in names] for entry in log(run.folder)] for run in runs]
+
+
+def test_soft_labels_that_are_all_equal_are_trls_smoothing_by_one_less_them(
+    tiny_model: Path, sft_adapter: Path, tmp_path: Path
+) -> None:
+    """At one pair a batch TRL's aot is the sigmoid loss with its smoothing: what it sorts is one number."""
+    model, one = tiny(tiny_model, sft_adapter), {"batch_size": 1, "gradient_accumulation_steps": 1}
+    smoothed = {"loss_type": "aot", "label_smoothing": 0.2}
+    runs = [
+        train(model, tmp_path / name, logging_steps=1, epochs=2, **one, **changes)
+        for name, changes in (("ours", {"labels": "soft"}), ("trl", smoothed))
+    ]
+    ours, trls = logged("loss", "grad_norm", "rewards/margins", runs=runs)
+    assert ours == [pytest.approx(entry, abs=1e-6, rel=1e-5) for entry in trls]
+    assert abs(ours[-1][0] - LN_2) > 1e-3
+
+
+def test_certain_soft_labels_are_trls_sigmoid_loss(
+    tiny_model: Path, sft_adapter: Path, tmp_path: Path
+) -> None:
+    names = ("loss", "grad_norm", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "logps/chosen")
+    certain = [{**row, "chosen_probability": 1.0} for row in PREFERENCES]
+    model = tiny(tiny_model, sft_adapter)
+    runs = [
+        train_dpo(certain, model=model, settings=dpo_settings(labels=labels, epochs=3), out=tmp_path / labels,
+                  seed=0, card={}, samples=[])
+        for labels in ("soft", "hard")
+    ]  # fmt: skip
+    soft, hard = logged(*names, runs=runs)
+    assert soft == [pytest.approx(entry, abs=1e-6, rel=1e-5) for entry in hard]
 
 
 def test_the_result_is_one_adapter_over_the_original_base(
@@ -225,14 +261,17 @@ def test_recomputed_activations_give_the_same_losses(
     assert losses[0][-1] < LN_2 - 0.02
 
 
+@pytest.mark.parametrize("labels", ["soft", "hard"])
+@pytest.mark.parametrize("use_peft", [True, False])
 def test_the_reference_asked_before_is_the_reference_asked_at_every_step(
-    tiny_model: Path, sft_adapter: Path, tmp_path: Path
+    tiny_model: Path, sft_adapter: Path, tmp_path: Path, labels: str, use_peft: bool
 ) -> None:
+    changes: dict[str, Any] = {"labels": labels, "use_peft": use_peft, "epochs": 3, "learning_rate": 1e-3}
     runs = [
         train(
-            tiny(tiny_model, sft_adapter), tmp_path / f"{before}", precompute_ref_log_probs=before, epochs=3
+            tiny(tiny_model, sft_adapter), tmp_path / f"{before}", precompute_ref_log_probs=before, **changes
         )
         for before in (False, True)
     ]
-    losses = [[entry["loss"] for entry in log(run.folder)] for run in runs]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    every, once = logged("loss", "grad_norm", runs=runs)
+    assert every == [pytest.approx(entry, abs=1e-5, rel=1e-4) for entry in once]

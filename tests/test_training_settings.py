@@ -41,9 +41,17 @@ def test_one_loss_or_several_are_given_alike() -> None:
 
 
 def test_smoothing_that_would_change_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="robust and exo_pair"):
+    with pytest.raises(ValueError, match="robust, exo_pair, aot"):
         DPOSettings(label_smoothing=0.1)
     assert DPOSettings(label_smoothing=0.1, loss_type="robust").label_smoothing == 0.1
+
+
+def test_soft_labels_are_the_sigmoid_losss_and_its_default() -> None:
+    assert DPOSettings().soft
+    assert not DPOSettings(labels="hard").soft
+    assert not DPOSettings(loss_type="ipo").soft
+    with pytest.raises(ValueError, match="`loss_type: sigmoid`, or `labels: hard`"):
+        DPOSettings(labels="soft", loss_type=("sigmoid", "ipo"))
 
 
 def test_the_exo_loss_asks_for_smoothing() -> None:

@@ -1,8 +1,8 @@
-"""What a reward model is trained to: two rewards of one prompt in, a loss a pair out.
+"""What reward models, and DPO on soft labels, are trained to: two rewards of a prompt in, a loss a pair out.
 
 The Bradley-Terry model says P(chosen is better) = sigmoid(d), d being how far chosen's reward is ahead
 (Bradley and Terry 1952; Ouyang et al. 2022, equation 1). Rewards are known up to a constant, which centring
-sets to 0.
+sets to 0. With DPO's rewards, beta (log pi - log pi_ref), the loss is conservative DPO's (Mitchell 2023).
 """
 
 from torch import Tensor

@@ -1,13 +1,17 @@
 """Direct preference optimisation: `prompt`, `chosen`, `rejected` in, a trained adapter or model out.
 
-With r(y) = log pi(y|x) - log pi_ref(y|x), the default loss is -log sigmoid(beta (r(chosen) - r(rejected)))
-(Rafailov et al. 2023, equation 7). The reference is the policy as this stage finds it: base and adapter of
-the SFT stage. A new adapter's reference is the base with the adapter off, an existing one's a frozen copy of
-it, and full fine-tuning's a second model, or none where the reference is asked before training.
+With r(y) = log pi(y|x) - log pi_ref(y|x) and z = beta (r(chosen) - r(rejected)), the loss is -log sigmoid(z)
+(Rafailov et al. 2023, equation 7), and on soft labels -p log sigmoid(z) - (1 - p) log sigmoid(-z) with each
+pair's own p (conservative DPO; Mitchell 2023). Other losses are TRL's.
+
+The reference is the policy as this stage finds it: base and adapter of the SFT stage. A new adapter's
+reference is the base with the adapter off, an existing one's a frozen copy of it, and full fine-tuning's a
+second model, or none where the reference is asked before training.
 """
 
 import time
 from collections.abc import Callable
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase, Trainer
 from trl.trainer.dpo_config import DPOConfig
@@ -16,7 +20,7 @@ from training.data import Pair, Rows, read_preferences
 from training.load import load_reference
 from training.method import Method, Prepared
 from training.model import Progress, TrainingProgress
-from training.seams import TokenizedDPOTrainer
+from training.seams import LabelledPairCollator, SoftDPOTrainer, TokenizedDPOTrainer
 from training.settings import DPOSettings
 from training.tokens import TokenizedRows, tokenize_pairs
 
@@ -35,7 +39,8 @@ def _tokenize(
 def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:
     settings = prepared.settings
     needs_second_model = not (settings.use_peft or settings.precompute_ref_log_probs)
-    return TokenizedDPOTrainer(
+    collator = LabelledPairCollator(cast("int", prepared.tokenizer.pad_token_id))
+    return (SoftDPOTrainer if settings.soft else TokenizedDPOTrainer)(
         on_reference=_counter(prepared.progress, _batches(len(prepared.tokens), settings)),
         model=prepared.policy.model,
         ref_model=load_reference(prepared.model, settings) if needs_second_model else None,
@@ -46,6 +51,7 @@ def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:
             label_smoothing=settings.label_smoothing,
             precompute_ref_log_probs=settings.precompute_ref_log_probs,
         ),
+        data_collator=collator if settings.soft else None,
         train_dataset=prepared.tokens.dataset,
         processing_class=prepared.tokenizer,
         peft_config=prepared.policy.new_adapter,
@@ -71,7 +77,7 @@ def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
 
 train_dpo = Method(
     "dpo",
-    columns=("prompt", "chosen", "rejected", "chosen_cut_off", "rejected_cut_off"),
+    columns=("prompt", "chosen", "rejected", "chosen_cut_off", "rejected_cut_off", "chosen_probability"),
     read=read_preferences,
     tokenize=_tokenize,
     trainer=_trainer,

@@ -117,8 +117,17 @@ class DPOSettings(TrainerSettings):
     loss_type: LossType | tuple[LossType, ...] = Field(
         default="sigmoid", description="TRL's name of the loss, or several that are summed"
     )
+    labels: Literal["soft", "hard"] | None = Field(
+        default=None,
+        description="soft: each pair's own `chosen_probability` is to be met (conservative DPO); hard: "
+        "chosen is to win; null: soft by the sigmoid loss, hard by any other",
+    )
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=0.5, description="believed share of wrong labels (robust and exo_pair only)"
+        default=0.0,
+        ge=0,
+        lt=0.5,
+        description="believed share of wrong labels, one for all pairs (robust, exo_pair, aot, aot_unpaired "
+        "only)",
     )
     precompute_ref_log_probs: bool = Field(
         default=True,
@@ -127,18 +136,32 @@ class DPOSettings(TrainerSettings):
 
     @model_validator(mode="after")
     def _smoothing_is_used(self) -> "DPOSettings":
-        smoothed = {"robust", "exo_pair"} & set(self.losses)
+        smoothed = {"robust", "exo_pair", "aot", "aot_unpaired"} & set(self.losses)
         if self.label_smoothing and not smoothed:
             raise ValueError(
-                "label_smoothing changes only the losses robust and exo_pair; set loss_type or 0"
+                "label_smoothing changes only the losses robust, exo_pair, aot and aot_unpaired; set one of "
+                "them, or 0 (`labels: soft` smooths the sigmoid loss, pair by pair)"
             )
         if "exo_pair" in self.losses and not self.label_smoothing:
             raise ValueError("loss_type exo_pair needs label_smoothing above 0; its paper takes 0.001")
         return self
 
+    @model_validator(mode="after")
+    def _soft_labels_have_their_loss(self) -> "DPOSettings":
+        if self.labels == "soft" and self.losses != ("sigmoid",):
+            raise ValueError(
+                "soft labels are for the sigmoid loss: set `loss_type: sigmoid`, or `labels: hard`"
+            )
+        return self
+
     @property
     def losses(self) -> tuple[LossType, ...]:
         return (self.loss_type,) if isinstance(self.loss_type, str) else self.loss_type
+
+    @property
+    def soft(self) -> bool:
+        """Whether each pair's own probability is learned, and not that chosen wins."""
+        return self.losses == ("sigmoid",) and self.labels != "hard"
 
 
 class RewardModelSettings(TrainerSettings):

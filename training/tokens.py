@@ -49,11 +49,15 @@ class TokenizedExample:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPair:
-    """Token ids of a prompt and its two answers; `cut` says whether an answer's end is missing."""
+    """Token ids of a prompt and its two answers; `cut` says whether an answer's end is missing.
+
+    `target` is P(chosen), for losses that meet it.
+    """
 
     prompt_ids: list[int]
     chosen_ids: list[int]
     rejected_ids: list[int]
+    target: float
     cut: bool
 
     def columns(self) -> dict[str, object]:
@@ -61,6 +65,7 @@ class TokenizedPair:
             "prompt_ids": self.prompt_ids,
             "chosen_ids": self.chosen_ids,
             "rejected_ids": self.rejected_ids,
+            "target": self.target,
         }
 
 
@@ -153,7 +158,7 @@ def tokenize_pairs(
         _require_room(prompt_ids, max_length)
         room = _room(prompt_ids, max_length, max_completion_length)
         cut = max(len(chosen), len(rejected)) > room
-        return TokenizedPair(prompt_ids, chosen[:room], rejected[:room], cut)
+        return TokenizedPair(prompt_ids, chosen[:room], rejected[:room], pair.probability, cut)
 
     return _tokenize(rows, tokenized)
 
