@@ -47,7 +47,7 @@ class Pair:
     sampled: bool = False
 
 
-Read = TypeVar("Read", Example, Pair)
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,13 @@ class Rows(Generic[Read]):
     dropped: tuple[Dropped, ...]
 
 
-class _NothingToLearnError(Exception):
-    """This row holds nothing to learn from; the text says why."""
+class NothingToLearnError(Exception):
+    """This row holds nothing to learn from and is dropped; the text says why."""
 
 
 def read_sft(rows: Iterable[Row]) -> Rows[Example]:
     """Examples from rows with `messages`; `TrainingError` where a row has no such shape or none is left."""
-    return _read(rows, _example, name="the SFT data set")
+    return checked(rows, _example, name="the SFT data set")
 
 
 def read_preferences(rows: Iterable[Row]) -> Rows[Pair]:
@@ -91,17 +91,21 @@ def read_preferences(rows: Iterable[Row]) -> Rows[Pair]:
 
     Other columns are provenance and are left out, but a `chosen_probability` must say that chosen is ahead.
     """
-    return _read(rows, _pair, name="the preference data set")
+    return checked(rows, _pair, name="the preference data set")
 
 
-def _read(rows: Iterable[Row], read: Callable[[Row, str], Read], *, name: str) -> Rows[Read]:
-    """Look at every row once; none of them is kept, so that there may be more than memory holds."""
+def checked(rows: Iterable[Row], read: Callable[[Row, str], Read], *, name: str) -> Rows[Read]:
+    """Look at every row once; none of them is kept, so that there may be more than memory holds.
+
+    `read` makes an example of a row and is told where the row stands; it raises `NothingToLearnError` for
+    one that is to be dropped, and `TrainingError` for one of the wrong shape.
+    """
     count, dropped = 0, list[Dropped]()
     for number, row in enumerate(rows):
         try:
             read(row, f"{name}, row {number}")
             count += 1
-        except _NothingToLearnError as reason:
+        except NothingToLearnError as reason:
             dropped.append(Dropped(number, str(reason)))
     require_rows(name, count, dropped)
     left_out = frozenset(drop.row for drop in dropped)
@@ -127,31 +131,31 @@ def reasons(dropped: Iterable[Dropped]) -> str:
 
 
 def _example(row: Row, where: str) -> Example:
-    messages = _messages(row, "messages", where=where)
+    messages = messages_in(row, "messages", where=where)
     if not messages:
-        raise _NothingToLearnError("messages are empty")
+        raise NothingToLearnError("messages are empty")
     if messages[-1].role != "assistant":
         raise TrainingError(
             f"{where}: the last message is the {messages[-1].role}'s, expected the assistant's\n"
             "the last assistant message is what the model learns to write"
         )
     prompt, completion = messages[:-1], messages[-1:]
-    _check_answerable(prompt)
-    _check_says_something(completion, "the last assistant message")
+    require_answerable(prompt)
+    require_words(completion, "the last assistant message")
     return Example(prompt, completion, cut_off=row.get("cut_off") is True)
 
 
 def _pair(row: Row, where: str) -> Pair:
-    prompt = _messages(row, "prompt", where=where)
-    chosen, rejected = (_reply(row, column, where=where) for column in ("chosen", "rejected"))
-    _check_answerable(prompt)
-    _check_says_something(chosen, "chosen")
-    _check_says_something(rejected, "rejected")
+    prompt = messages_in(row, "prompt", where=where)
+    chosen, rejected = (reply_in(row, column, where=where) for column in ("chosen", "rejected"))
+    require_answerable(prompt)
+    require_words(chosen, "chosen")
+    require_words(rejected, "rejected")
     if chosen == rejected:
-        raise _NothingToLearnError("chosen and rejected are the same")
+        raise NothingToLearnError("chosen and rejected are the same")
     _check_ahead(row, where)
     cut_off = [row.get(f"{column}_cut_off") is True for column in ("chosen", "rejected")]
-    probability, margin = (_number(row, name, where=where) for name in ("chosen_probability", "margin"))
+    probability, margin = (number_in(row, name, where=where) for name in ("chosen_probability", "margin"))
     if margin is not None and not math.isfinite(margin):
         raise TrainingError(f"{where}: margin is {margin}, expected a finite number")
     return Pair(
@@ -165,65 +169,83 @@ def _pair(row: Row, where: str) -> Pair:
     )
 
 
-def _messages(row: Row, column: str, *, where: str) -> Conversation:
+def messages_in(row: Row, column: str, *, where: str) -> Conversation:
+    """The messages of a column; `TrainingError` where it is missing or holds something else."""
+    return as_messages(value_in(row, column, where=where), f"`{column}`", where=where)
+
+
+def value_in(row: Row, column: str, *, where: str) -> object:
+    """What a column holds that every row must have."""
     if column not in row:
         columns = ", ".join(row) or "none"
         raise TrainingError(f"{where}: column `{column}` is missing; its columns are: {columns}")
-    value = row[column]
+    return row[column]
+
+
+def as_messages(value: object, name: str, *, where: str) -> Conversation:
+    """A list of messages as a conversation; `name` says what it is."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TrainingError(
-            f"{where}: `{column}` is {_kind(value)}, expected a list of messages\n"
+            f"{where}: {name} is {kind_of(value)}, expected a list of messages\n"
             'as in [{"role": "user", "content": "..."}]'
         )
     entries = list(value)
     if not all(isinstance(entry, Mapping) for entry in entries):
-        raise TrainingError(f"{where}: `{column}` holds something other than role and content mappings")
+        raise TrainingError(f"{where}: {name} holds something other than role and content mappings")
     try:
         return conversation(entries)
     except ValueError as error:
-        raise TrainingError(f"{where}: `{column}`: {error}") from error
+        raise TrainingError(f"{where}: {name}: {error}") from error
 
 
-def _reply(row: Row, column: str, *, where: str) -> Conversation:
-    reply = _messages(row, column, where=where)
+def reply_in(row: Row, column: str, *, where: str) -> Conversation:
+    """An answer: messages that begin and end with the assistant's, or none."""
+    return as_reply(value_in(row, column, where=where), f"`{column}`", where=where)
+
+
+def as_reply(value: object, name: str, *, where: str) -> Conversation:
+    reply = as_messages(value, name, where=where)
     if reply and (reply[0].role, reply[-1].role) != ("assistant", "assistant"):
-        raise TrainingError(f"{where}: `{column}` must begin and end with the assistant's message")
+        raise TrainingError(f"{where}: {name} must begin and end with the assistant's message")
     return reply
 
 
-def _check_answerable(prompt: Conversation) -> None:
+def require_answerable(prompt: Conversation) -> None:
+    """`NothingToLearnError` where nobody is asked anything."""
     if not prompt:
-        raise _NothingToLearnError("the prompt is empty")
+        raise NothingToLearnError("the prompt is empty")
     if prompt[-1].role == "assistant":
-        raise _NothingToLearnError("the prompt ends with the assistant's message")
+        raise NothingToLearnError("the prompt ends with the assistant's message")
     if not prompt[-1].content.strip():
-        raise _NothingToLearnError("the prompt's last message is empty")
+        raise NothingToLearnError("the prompt's last message is empty")
 
 
-def _check_says_something(reply: Conversation, name: str) -> None:
+def require_words(reply: Conversation, name: str) -> None:
+    """`NothingToLearnError` where the answer says nothing."""
     if not reply or not reply[-1].content.strip():
-        raise _NothingToLearnError(f"{name} is empty")
+        raise NothingToLearnError(f"{name} is empty")
 
 
-def _number(row: Row, column: str, *, where: str) -> float | None:
+def number_in(row: Row, column: str, *, where: str) -> float | None:
     """A column that need not be there, nor be filled."""
     value = row.get(column)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TrainingError(f"{where}: {column} is {_kind(value)}, expected a number")
+        raise TrainingError(f"{where}: {column} is {kind_of(value)}, expected a number")
     return float(value)
 
 
 def _check_ahead(row: Row, where: str) -> None:
-    probability = _number(row, "chosen_probability", where=where)
+    probability = number_in(row, "chosen_probability", where=where)
     if probability is None:
         return
     if probability == 0.5:
-        raise _NothingToLearnError("a tie: chosen_probability is 0.5")
+        raise NothingToLearnError("a tie: chosen_probability is 0.5")
     if not 0.5 < probability <= 1:
-        raise _NothingToLearnError("chosen_probability is not between 0.5 and 1, so rejected is not behind")
+        raise NothingToLearnError("chosen_probability is not between 0.5 and 1, so rejected is not behind")
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """A value in an error: what it is, not what it says."""
     return "empty" if value is None else f"a {type(value).__name__}"

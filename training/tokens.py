@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from transformers import PreTrainedTokenizerBase
 
@@ -23,6 +23,7 @@ from training.model import Dropped
 from training.settings import RewardModelSettings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
 _BATCH = 250
@@ -94,7 +95,26 @@ class TokenizedComparison:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-Tokenized = TypeVar("Tokenized", TokenizedExample, TokenizedPair, TokenizedComparison)
+Reply = tuple[Conversation, bool]
+"""An answer, and whether it is cut off, so that it has no end to learn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of a prompt and of each reply to it, as far as there is room; `cut`: an end is missing."""
+
+    prompt_ids: list[int]
+    replies: list[list[int]]
+    cut: bool
+
+
+class TokenizedRow(Protocol):
+    """A row as it is written: its columns, and whether something of it is missing."""
+
+    @property
+    def cut(self) -> bool: ...
+
+    def columns(self) -> dict[str, object]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +155,12 @@ def tokenize_examples(
 
     def tokenized(example: Example) -> TokenizedExample:
         reply = (example.completion, example.cut_off)
-        prompt_ids, (completion_ids,) = _encode(tokenizer, example.prompt, [reply])
-        _require_room(prompt_ids, max_length)
-        room = _room(prompt_ids, max_length, max_completion_length)
-        return TokenizedExample(prompt_ids, completion_ids[:room], len(completion_ids) > room)
+        told = encode_replies(
+            tokenizer, example.prompt, [reply], max_length=max_length, at_most=max_completion_length
+        )
+        return TokenizedExample(told.prompt_ids, told.replies[0], told.cut)
 
-    return _tokenize(rows, tokenized)
+    return tokenize_rows(rows, tokenized)
 
 
 def tokenize_pairs(
@@ -154,13 +174,12 @@ def tokenize_pairs(
 
     def tokenized(pair: Pair) -> TokenizedPair:
         replies = [(pair.chosen, pair.chosen_cut_off), (pair.rejected, pair.rejected_cut_off)]
-        prompt_ids, (chosen, rejected) = _encode(tokenizer, pair.prompt, replies)
-        _require_room(prompt_ids, max_length)
-        room = _room(prompt_ids, max_length, max_completion_length)
-        cut = max(len(chosen), len(rejected)) > room
-        return TokenizedPair(prompt_ids, chosen[:room], rejected[:room], pair.probability, cut)
+        told = encode_replies(
+            tokenizer, pair.prompt, replies, max_length=max_length, at_most=max_completion_length
+        )
+        return TokenizedPair(told.prompt_ids, *told.replies, target=pair.probability, cut=told.cut)
 
-    return _tokenize(rows, tokenized)
+    return tokenize_rows(rows, tokenized)
 
 
 def tokenize_comparisons(
@@ -196,7 +215,7 @@ def tokenize_comparisons(
             sampled=pair.sampled,
         )
 
-    return _apart(_tokenize(rows, tokenized), rows.name)
+    return _apart(tokenize_rows(rows, tokenized), rows.name)
 
 
 def _apart(rows: TokenizedRows, name: str) -> TokenizedRows:
@@ -211,16 +230,32 @@ class _TooLongError(Exception):
     """This row does not fit; the text says why."""
 
 
-def _require_room(prompt_ids: Sequence[int], max_length: int) -> None:
+def encode_replies(
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Conversation,
+    replies: Sequence[Reply],
+    *,
+    max_length: int,
+    at_most: int | None,
+) -> Encoded:
+    """A prompt and its replies as token ids, `at_most` so many of each reply; a longer one is cut at its end.
+
+    For `tokenize_rows`, which drops a row whose prompt leaves no room.
+    """
+    prompt_ids, ids = _encode(tokenizer, prompt, replies)
     if len(prompt_ids) >= max_length:
         raise _TooLongError(f"the prompt alone fills max_length {max_length}")
+    room = max_length - len(prompt_ids)
+    room = room if at_most is None else min(room, at_most)
+    return Encoded(prompt_ids, [reply[:room] for reply in ids], max(map(len, ids)) > room)
 
 
-def _tokenize(rows: Rows[Read], tokenize: Callable[[Read], Tokenized]) -> TokenizedRows:
+def tokenize_rows(rows: Rows[Read], tokenize: Callable[[Read], TokenizedRow]) -> TokenizedRows:
+    """Every row as token ids in a file; `TrainingError` where none of them fits."""
     truncated: list[int] = []
     dropped = list(rows.dropped)
 
-    def fitting() -> Iterator[Tokenized]:
+    def fitting() -> Iterator[dict[str, object]]:
         for number, example in rows.kept:
             try:
                 row = tokenize(example)
@@ -229,48 +264,52 @@ def _tokenize(rows: Rows[Read], tokenize: Callable[[Read], Tokenized]) -> Tokeni
                 continue
             if row.cut:
                 truncated.append(number)
-            yield row
+            yield row.columns()
 
     folder = tempfile.TemporaryDirectory(prefix="solon-tokens-", ignore_cleanup_errors=True)
     path = Path(folder.name, "tokens.arrow")
-    with writable(path):
-        count = _write(path, fitting())
+    count = write_tokens(path, fitting())
     require_rows(rows.name, count, dropped)
     dropped.sort(key=lambda drop: drop.row)
-    return TokenizedRows(_mapped(path), tuple(truncated), tuple(dropped), folder)
+    return TokenizedRows(mapped(path), tuple(truncated), tuple(dropped), folder)
 
 
-def _write(path: Path, rows: Iterator[Tokenized]) -> int:
+def write_tokens(path: Path, rows: Iterator[dict[str, object]]) -> int:
     """The rows' columns as an Arrow stream, a batch at a time; gives their number."""
     import pyarrow as pa
 
-    count, batch = 0, [row.columns() for row in islice(rows, _BATCH)]
-    kinds = {list: pa.list_(pa.int64()), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-    schema = pa.schema([(name, kinds[type(of)]) for columns in batch[:1] for name, of in columns.items()])
-    with path.open("wb") as file, pa.ipc.new_stream(file, schema) as stream:
+    count, batch = 0, list(islice(rows, _BATCH))
+    schema = pa.schema(
+        [(name, _arrow_type(value)) for columns in batch[:1] for name, value in columns.items()]
+    )
+    with writable(path), path.open("wb") as file, pa.ipc.new_stream(file, schema) as stream:
         while batch:
             stream.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
             count += len(batch)
-            batch = [row.columns() for row in islice(rows, _BATCH)]
+            batch = list(islice(rows, _BATCH))
     return count
 
 
-def _mapped(path: Path) -> "Dataset":
+def _arrow_type(value: object) -> "pa.DataType":
+    """The type of a column, by a value of it; an empty list is one of token ids."""
+    import pyarrow as pa
+
+    if isinstance(value, list):
+        return pa.list_(_arrow_type(value[0]) if value else pa.int64())
+    return {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[type(value)]
+
+
+def mapped(path: Path) -> "Dataset":
+    """What `write_tokens` wrote, read from the file as it is asked for."""
     from datasets import Dataset
 
     return Dataset.from_file(str(path))
 
 
-def _room(prompt_ids: Sequence[int], max_length: int, max_completion_length: int | None) -> int:
-    """How many tokens of a completion are learnt from."""
-    room = max(max_length - len(prompt_ids), 0)
-    return room if max_completion_length is None else min(room, max_completion_length)
-
-
 def _encode(
     tokenizer: PreTrainedTokenizerBase,
     prompt: Conversation,
-    replies: Sequence[tuple[Conversation, bool]],
+    replies: Sequence[Reply],
 ) -> tuple[list[int], list[list[int]]]:
     """Ids of the prompt and of each reply after it: with the template's closing, or open where it is cut off.
 
