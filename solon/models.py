@@ -39,6 +39,24 @@ def model_problems(settings: ModelSettings, place: str) -> Iterator[str]:
         yield from _head_problems(settings, place)
 
 
+def reward_model_problems(folder: Path, place: str, *, scaled: bool) -> Iterator[str]:
+    """Why a folder is no reward model that can score answers; `scaled`: its rewards are put on its scale."""
+    is_adapter = (folder / "adapter_config.json").is_file()
+    needed = "adapter_config.json" if is_adapter else "config.json"
+    found = list(_folder_problems(folder, place, needed=needed))
+    if not found and not (brings_head(folder) if is_adapter else outputs(folder) == 1):
+        found = [
+            f"{place}: {folder} is no reward model with one output\n"
+            "  next: give one, such as `models/reward` of a run, or `run` for this recipe's own"
+        ]
+    if not found and scaled and not (folder / "reward.json").is_file():
+        found = [
+            f"{place}: {folder} has no reward.json to put its rewards on a known scale\n"
+            "  next: train it with Solon, or set `normalize: false` to take its rewards as they are"
+        ]
+    yield from found
+
+
 def _head_problems(settings: ModelSettings, place: str) -> Iterator[str]:
     """Of what is here; a model on the Hub is found out about when it is loaded."""
     if settings.adapter is not None:

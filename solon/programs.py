@@ -5,6 +5,7 @@ In: a `LoadedRecipe`. Out: the programs of the stages that ask models, and their
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import get_args
 
 from critique.model import Request, Text, Trajectory
@@ -17,10 +18,12 @@ from evaluation.model import Graded, Suite
 from labeling.draw import Candidate, Drawn
 from labeling.judge import Judge
 from labeling.pairs import Labeler
-from pipeline.context import RowContext
+from pipeline.context import RowContext, derived_seed
+from prompts.message import as_dicts
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests, read_requests
 from solon.recipe import LoadedRecipe
 from solon.work import RunError
+from training.settings import PPOSettings
 
 
 def reviser(loaded: LoadedRecipe) -> Reviser:
@@ -84,6 +87,42 @@ def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
     if loaded.recipe.evaluation is not None:
         check_disjoint(requests, held_out(loaded, "harmful") + held_out(loaded, "harmless"))
     return requests
+
+
+@dataclass(frozen=True, slots=True)
+class PromptsToAnswer:
+    """Rows with `prompt` for online methods: all red-team prompts, and helpful ones drawn by the seed.
+
+    `last` is the largest number of a helpful prompt that is drawn; -1 where none is.
+    """
+
+    loaded: LoadedRecipe
+    last: int
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        data, base = self.loaded.data, self.loaded.folder
+        for request in iter_requests(data.red_team, "red_team", base=base):
+            yield {"prompt": as_dicts(request.conversation)}
+        for request in _helpful(self.loaded):
+            if _number(self.loaded, request) <= self.last:
+                yield {"prompt": as_dicts(request.conversation)}
+
+
+def prompts_to_answer(loaded: LoadedRecipe, settings: PPOSettings) -> PromptsToAnswer:
+    """As many helpful prompts as make `helpful_share` of all, or as many as there are."""
+    red_team = check_requests(loaded.data.red_team, "red_team", base=loaded.folder)
+    wanted = round(red_team * settings.helpful_share / (1 - settings.helpful_share))
+    drawn = nsmallest(wanted, (_number(loaded, request) for request in _helpful(loaded)))
+    return PromptsToAnswer(loaded, drawn[-1] if drawn else -1)
+
+
+def _helpful(loaded: LoadedRecipe) -> Iterator[Request]:
+    source = loaded.data.helpful
+    return iter(()) if source is None else iter_requests(source, "helpful", base=loaded.folder)
+
+
+def _number(loaded: LoadedRecipe, request: Request) -> int:
+    return derived_seed(loaded.recipe.seed, "online", request.id)
 
 
 def held_out(loaded: LoadedRecipe, suite: Suite) -> list[Request]:

@@ -24,11 +24,12 @@ from labeling.model import JUDGE, LabelingSettings
 from labeling.pair_settings import Export
 from prompts.render import Family, Prompts
 from solon.overrides import override
-from training.settings import TrainingSettings
+from training.reward_part import RUN, RewardPart
+from training.settings import PPOSettings, TrainingSettings
 
 FILE_NAME = "recipe.yaml"
 
-Stage = Literal["audit", "critique", "sft", "label", "reward", "dpo", "evaluate"]
+Stage = Literal["audit", "critique", "sft", "label", "reward", "dpo", "ppo", "evaluate"]
 """What a run does, in this order; a stage whose section is null is left out."""
 
 SECTIONS: Mapping[Stage, str] = {
@@ -38,6 +39,7 @@ SECTIONS: Mapping[Stage, str] = {
     "label": "labeling",
     "reward": "training.reward",
     "dpo": "training.dpo",
+    "ppo": "training.ppo",
     "evaluate": "evaluation",
 }
 """The part of a recipe that each stage is described by, in the stages' order."""
@@ -45,7 +47,7 @@ SECTIONS: Mapping[Stage, str] = {
 LEARN_FROM_LABELS: Mapping[Stage, Export] = {"reward": "preferences", "dpo": "preferences"}
 """The stages that learn from labels, and the export of `labeling` that each of them reads."""
 
-POLICIES: tuple[Stage, ...] = ("sft", "dpo")
+POLICIES: tuple[Stage, ...] = ("sft", "dpo", "ppo")
 """The stages that train a model which answers, and so is evaluated."""
 
 ROLES = frozenset({"assistant", "critic", "judge", "policy", "model"})
@@ -262,6 +264,15 @@ class LoadedRecipe:
         return {f"audit.labels[{number}]": self.resolve(path) for number, path in enumerate(paths)}
 
     @property
+    def ppo(self) -> PPOSettings | None:
+        """How PPO trains, the folders of its reward models absolute; `run` is left as it is."""
+        settings = self.recipe.training.ppo
+        if settings is None:
+            return None
+        parts = tuple(self._found_part(part) for part in settings.reward_funcs)
+        return settings.model_copy(update={"reward_funcs": parts})
+
+    @property
     def sources(self) -> dict[str, Source]:
         """The recipe's data by its place there: `data.red_team`, `evaluation.harmful` and so on."""
         data, evaluation = self.recipe.data, self.recipe.evaluation
@@ -282,6 +293,11 @@ class LoadedRecipe:
     def resolve(self, path: str | Path) -> Path:
         """The path from the recipe's folder, `~` spelled out."""
         return self.folder / Path(path).expanduser()
+
+    def _found_part(self, part: RewardPart) -> RewardPart:
+        if part.reward_model in (None, RUN):
+            return part
+        return part.model_copy(update={"reward_model": str(self.resolve(str(part.reward_model)))})
 
     def _found(self, settings: ModelSettings) -> ModelSettings:
         found: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The main job, stage by stage: audit, critique, SFT, labels, reward model, DPO, evaluation, report.
+"""The main job, stage by stage: audit, critique, SFT, labels, reward model, DPO, PPO, evaluation, report.
 
 Each stage reads what the one before it stored in the run folder and stores its own output there. A run that
 was stopped goes on where it stood: finished stages are skipped, whole shards of an unfinished one too, and
@@ -50,6 +50,7 @@ from solon.programs import (
     candidates,
     held_out,
     labeler,
+    prompts_to_answer,
     questions,
     reviser,
     selected,
@@ -62,7 +63,7 @@ from solon.stage_inputs import made_from
 from solon.work import RunError, SizedRows, Work, run_stage
 from training.data import reasons
 from training.model import Trained, TrainingProgress
-from training.settings import MethodName
+from training.settings import MethodName, PPOSettings
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
@@ -220,11 +221,14 @@ class _Run:
             raise RunError(
                 f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
             )
-        if method in LEARN_FROM_LABELS:
+        judged = method in LEARN_FROM_LABELS
+        if isinstance(settings, PPOSettings):
+            judged, settings = settings.uses_run, self._rewarded(settings)
+        if judged:
             require_fit(self.loaded, self.folder)
         from training.methods import METHODS
 
-        rows, out = StoredRows(self._learnt_from(method)), self.folder.model(method)
+        rows, out = self._learnt_from(method), self.folder.model(method)
         self._make_room(method, out)
         with self._bar(method) as progress:
             trained = await asyncio.to_thread(
@@ -234,7 +238,7 @@ class _Run:
                 settings=settings,
                 out=out,
                 seed=self.loaded.recipe.seed,
-                card=self._facts() | (self._judge_facts() if method in LEARN_FROM_LABELS else {}),
+                card=self._facts() | (self._judge_facts() if judged else {}),
                 samples=self._sample_conversations(),
                 progress=progress,
             )
@@ -318,11 +322,20 @@ class _Run:
             return self.loaded.assistant
         return self._trained("sft")
 
-    def _learnt_from(self, method: MethodName) -> Path:
-        """The dataset that a method reads, if it is there."""
+    def _learnt_from(self, method: MethodName) -> Iterable[Mapping[str, object]]:
+        """The dataset that a method reads, if it is there, or the prompts that it answers."""
+        if method == "ppo" and self.loaded.ppo is not None:
+            return prompts_to_answer(self.loaded, self.loaded.ppo)
         if method == "sft":
-            return self._made("critique", self.folder.sft_dataset, needs="critique")
-        return self._made("label", self.folder.dataset(LEARN_FROM_LABELS[method]), needs="label")
+            return StoredRows(self._made("critique", self.folder.sft_dataset, needs="critique"))
+        return StoredRows(self._made("label", self.folder.dataset(LEARN_FROM_LABELS[method]), needs="label"))
+
+    def _rewarded(self, settings: PPOSettings) -> PPOSettings:
+        """PPO's settings with the folders of its reward models; the run's own has to be there."""
+        folder = self.folder.model("reward")
+        if settings.uses_run:
+            self._made("reward", folder, needs="train reward")
+        return (self.loaded.ppo or settings).with_run(folder.resolve())
 
     def _trained(self, method: Stage) -> ModelSettings:
         """The assistant as a method left it."""
@@ -396,7 +409,8 @@ class _Run:
                     raise StoppedError(f"stopped after step {progress.step}")
                 bar.move_to(progress.step, progress.total)
                 loss = f"loss {progress.loss:.3f}" if progress.loss is not None else ""
-                begun.note = f"{progress.phase} {loss}".strip()
+                told = loss if progress.score is None else f"score {progress.score:.3f}"
+                begun.note = f"{progress.phase} {told}".strip()
                 bar.note(begun.note)
                 begun.done, begun.total = progress.step, progress.total
                 self.progress.tick(begun)
@@ -498,6 +512,9 @@ def _learnt(method: MethodName, trained: Trained) -> str:
     if "held_out_accuracy" in trained.metrics:
         share, pairs = trained.metrics["held_out_accuracy"], trained.metrics["held_out_pairs"]
         told.append(f"agrees with {100 * share:.0f} % of {pairs:.0f} held-out labels, ")
+    if "kl" in trained.metrics:
+        score, kl = trained.metrics["score"], trained.metrics["kl"]
+        told.append(f"score {score:.3f} at {kl:.2f} nats from the reference, ")
     if trained.dropped:
         told.append(f"{len(trained.dropped)} left out ({reasons(trained.dropped)}), ")
     return "".join(told)

@@ -74,8 +74,13 @@ def _default(field: FieldInfo) -> str:
 def _flow(value: object) -> str:
     if isinstance(value, str):
         return value
-    text = json.dumps(list(value) if isinstance(value, tuple) else value)
+    text = json.dumps(list(value) if isinstance(value, tuple) else value, default=_said)
     return text.replace('"', "")
+
+
+def _said(section: BaseModel) -> object:
+    """What a section of a default says beyond its own defaults."""
+    return section.model_dump(mode="json", exclude_defaults=True)
 
 
 def _meaning(field: FieldInfo) -> str:

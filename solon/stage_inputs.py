@@ -17,7 +17,7 @@ from pipeline.shards import read_manifest
 from solon.progress import Progress
 from solon.recipe import LEARN_FROM_LABELS, POLICIES, LoadedRecipe, Stage
 from solon.run_folder import RUN_ONLY, RunFolder
-from training.settings import WITHOUT_EFFECT, MethodName, TrainerSettings
+from training.settings import MethodName, TrainerSettings
 
 Part = Callable[[LoadedRecipe, Mapping[str, str]], dict[str, object]]
 """What a stage is made from, of the recipe and of its files' digests."""
@@ -74,8 +74,11 @@ def _training(method: MethodName) -> Part:
 
 
 def _trained(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str, object]:
-    learnt = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)) if settings else None
-    return {"assistant": _model(loaded.assistant), "settings": learnt}
+    return {"assistant": _model(loaded.assistant), "settings": settings.decisive() if settings else None}
+
+
+def _ppo(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    return {**_trained(loaded, loaded.ppo), "data": _data(loaded, files, "data.")}
 
 
 def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
@@ -93,6 +96,7 @@ _PARTS: Mapping[Stage, Part] = {
     "audit": _audit,
     "critique": _critique,
     "label": _label,
+    "ppo": _ppo,
     "evaluate": _evaluate,
 }
 _EARLIER: Mapping[Stage, tuple[str, ...]] = {
@@ -101,6 +105,7 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "sft": ("SFT dataset",),
     "label": ("audit", "trajectories", "sft"),
     **{stage: (export, "sft") for stage, export in LEARN_FROM_LABELS.items()},
+    "ppo": ("reward", "sft"),
     "evaluate": POLICIES,
 }
 

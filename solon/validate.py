@@ -19,9 +19,10 @@ from prompts.render import PromptError
 from solon.audit import audit_pairs
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
-from solon.models import model_problems
+from solon.models import model_problems, reward_model_problems
 from solon.recipe import LEARN_FROM_LABELS, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
+from training.reward_part import RUN
 
 KINDS: Mapping[str, Kind] = {
     "data.red_team": "red_team",
@@ -125,7 +126,7 @@ def _refusal(check: Callable[[], None]) -> list[str]:
 def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Sections that each are in order and do not go together."""
     recipe = loaded.recipe
-    trained = [stage for stage in ("sft", *LEARN_FROM_LABELS) if stage in recipe.stages]
+    trained = [stage for stage in ("sft", *LEARN_FROM_LABELS, "ppo") if stage in recipe.stages]
     if trained and recipe.models.assistant.engine != "transformers":
         yield (
             f"{loaded.path}: `training` has {' and '.join(trained)}, and the assistant's engine is "
@@ -134,6 +135,7 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
         )
     for stage in recipe.trained_on_labels:
         yield from _lacking_labels(loaded, stage)
+    yield from _ppo_problems(loaded)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
 
@@ -151,6 +153,27 @@ def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
             f"{loaded.path}: `{section}` learns from `data/{export}`, which `labeling.exports` leaves out\n"
             f"  next: add `{export}` to it, or leave `{section}` out"
         )
+
+
+def _ppo_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Rewards that will not be there, and prompts that are asked for and not given."""
+    settings = loaded.ppo
+    if settings is None or "ppo" not in loaded.recipe.stages:
+        return
+    if settings.uses_run and loaded.recipe.training.reward is None:
+        yield (
+            f"{loaded.path}: `training.ppo` is scored by the run's reward model, and the recipe trains none\n"
+            "  next: add `training.reward: {}`, or give other `reward_funcs`: a folder or a function"
+        )
+    if settings.helpful_share and loaded.data.helpful is None:
+        yield (
+            f"{loaded.path}: `training.ppo.helpful_share` asks for helpful prompts, and there are none\n"
+            "  next: add `data.helpful`, or set helpful_share to 0"
+        )
+    for number, part in enumerate(settings.reward_funcs):
+        if part.reward_model not in (None, RUN):
+            place = f"training.ppo.reward_funcs[{number}].reward_model"
+            yield from reward_model_problems(Path(str(part.reward_model)), place, scaled=part.normalize)
 
 
 def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:

@@ -100,7 +100,7 @@ def test_nothing_is_written_where_a_recipe_is_not_in_order(
         (["label"], "labeling=", "`labeling:`"),
         (["evaluate"], "evaluation=", "`evaluation:`"),
         (["train", "dpo"], "training.dpo=", "`training.dpo:`"),
-        (["train", "all"], "training={}", "`training.sft:` or `training.reward:` or `training.dpo:`"),
+        (["train", "all"], "training={}", "`training.sft:` or `training.reward:` or `training.dpo:` or"),
     ],
 )
 def test_a_stage_that_the_recipe_lacks_is_told(

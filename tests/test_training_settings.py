@@ -1,10 +1,18 @@
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from trl.trainer.dpo_config import DPOConfig
 
 from constitution.document import DocumentError, parse_document, validate
-from training.settings import DPOSettings, LossType, SFTSettings, TrainingSettings
+from training.reward_part import RewardPart
+from training.settings import (
+    DPOSettings,
+    LossType,
+    PPOSettings,
+    SFTSettings,
+    TrainingSettings,
+)
 
 
 def test_a_recipe_section_becomes_settings() -> None:
@@ -65,10 +73,59 @@ def test_an_upload_needs_a_name() -> None:
 
 
 def test_every_setting_says_what_it_is() -> None:
-    fields = [*SFTSettings.model_fields.items(), *DPOSettings.model_fields.items()]
+    fields = [
+        field
+        for section in (SFTSettings, DPOSettings, PPOSettings, RewardPart)
+        for field in section.model_fields.items()
+    ]
     assert [name for name, field in fields if not field.description] == []
 
 
 def test_grouping_by_length_and_checkpoints_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="exclude each other"):
         SFTSettings(group_by_length=True, save_steps=5)
+
+
+@pytest.mark.parametrize("name", ["top_p", "top_k", "min_new_tokens", "repetition_penalty"])
+def test_samples_of_another_distribution_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}\n  Extra inputs are not permitted"):
+        PPOSettings.model_validate({name: 1})
+
+
+def test_a_rollout_is_cut_into_whole_steps() -> None:
+    settings = PPOSettings(generation_batch_size=32, batch_size=4, gradient_accumulation_steps=2)
+    assert settings.steps_per_rollout == 2 * 4
+    assert settings.rollouts(33) == 2
+    assert settings.optimizer_steps(33) == 16
+    with pytest.raises(ValueError, match="no multiple of batch_size x"):
+        PPOSettings(generation_batch_size=20)
+
+
+def test_prompts_need_room_beside_answers() -> None:
+    with pytest.raises(ValueError, match="prompts need room"):
+        PPOSettings(max_length=128)
+
+
+def test_a_part_of_a_reward_is_a_model_or_a_function_that_is_known() -> None:
+    with pytest.raises(ValueError, match="either `reward_model` or `function`"):
+        RewardPart()
+    with pytest.raises(ValueError, match="did you mean 'brevity'"):
+        RewardPart(function="brevety")
+    with pytest.raises(ValueError, match="one name: brevity, brevity"):
+        PPOSettings(reward_funcs=(RewardPart(function="brevity"), RewardPart(function="brevity", weight=2)))
+    with pytest.raises(ValueError, match="needs a reward_model"):
+        PPOSettings(reward_funcs=(RewardPart(function="brevity"),), critic="reward")
+
+
+def test_what_decides_an_outcome_is_a_reward_models_content_not_its_place(tmp_path: Path) -> None:
+    for name, content in (("here", "{}"), ("there", "{}"), ("other", '{"a": 1}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(content)
+
+    def decisive(name: str, **more: float) -> object:
+        part = RewardPart(reward_model=str(tmp_path / name))
+        return PPOSettings.model_validate({"reward_funcs": (part,), **more}).decisive()
+
+    assert decisive("here") == decisive("there") == decisive("here", max_kl=9.0)
+    assert decisive("here") != decisive("other")
+    assert decisive("here") != decisive("here", beta=0.1)

@@ -18,6 +18,7 @@ METHODS: Mapping[MethodName, str] = {
     "sft": "supervised fine-tuning on constitutional revisions",
     "reward": "reward modelling on AI-labelled preferences",
     "dpo": "direct preference optimisation on AI-labelled preferences",
+    "ppo": "proximal policy optimisation against a reward",
 }
 
 _FILES = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` "
@@ -130,7 +131,9 @@ def _settings(model: ModelSettings, settings: TrainerSettings) -> dict[str, str]
 
 def _plain(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
+        return ", ".join(_plain(item) for item in value)
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_plain(item)}" for name, item in value.items() if item is not None)
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -47,6 +47,13 @@ class Pair:
     sampled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row of an online method: a prompt whose answers are sampled and scored."""
+
+    prompt: Conversation
+
+
 Read = TypeVar("Read")
 
 
@@ -92,6 +99,11 @@ def read_preferences(rows: Iterable[Row]) -> Rows[Pair]:
     Other columns are provenance and are left out, but a `chosen_probability` must say that chosen is ahead.
     """
     return checked(rows, _pair, name="the preference data set")
+
+
+def read_questions(rows: Iterable[Row]) -> Rows[Question]:
+    """Prompts to answer from rows with `prompt`; `TrainingError` as for `read_sft`."""
+    return checked(rows, _question, name="the prompts to answer")
 
 
 def checked(rows: Iterable[Row], read: Callable[[Row, str], Read], *, name: str) -> Rows[Read]:
@@ -167,6 +179,12 @@ def _pair(row: Row, where: str) -> Pair:
         margin=margin,
         sampled=row.get("source") in ("samples", "best_of_n"),
     )
+
+
+def _question(row: Row, where: str) -> Question:
+    prompt = messages_in(row, "prompt", where=where)
+    require_answerable(prompt)
+    return Question(prompt)
 
 
 def messages_in(row: Row, column: str, *, where: str) -> Conversation:

@@ -8,8 +8,14 @@ from typing import Any
 
 from training.dpo import train_dpo
 from training.method import Method
+from training.ppo import train_ppo
 from training.reward import train_reward
 from training.settings import MethodName
 from training.sft import train_sft
 
-METHODS: Mapping[MethodName, Method[Any, Any]] = {"sft": train_sft, "reward": train_reward, "dpo": train_dpo}
+METHODS: Mapping[MethodName, Method[Any, Any]] = {
+    "sft": train_sft,
+    "reward": train_reward,
+    "dpo": train_dpo,
+    "ppo": train_ppo,
+}

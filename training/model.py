@@ -18,8 +18,8 @@ class TrainingProgress:
     """Where a stage stands, told after every step.
 
     `reference` is DPO's pass over the data with the frozen reference, in batches; `training` counts
-    optimizer steps. `loss` and `reward_accuracy` (share of pairs whose chosen response is ahead) are the last
-    that were logged.
+    optimizer steps. `loss`, `reward_accuracy` (share of pairs whose chosen response is ahead) and `score`
+    (the mean of sampled answers) are the last that were logged.
     """
 
     phase: Literal["reference", "training"]
@@ -28,6 +28,7 @@ class TrainingProgress:
     seconds: float
     loss: float | None = None
     reward_accuracy: float | None = None
+    score: float | None = None
 
 
 Progress = Callable[[TrainingProgress], None]

@@ -186,6 +186,7 @@ class StepsToProgress(TrainerCallback):
                 time.monotonic() - self.started,
                 loss=self.logged.get("loss"),
                 reward_accuracy=self.logged.get("rewards/accuracies", self.logged.get("accuracy")),
+                score=self.logged.get("score"),
             )
         )
 

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +56,8 @@ def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str,
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": settings.batch_size,
         "gradient_accumulation_steps": settings.gradient_accumulation_steps,
-        "warmup_steps": int(settings.warmup_ratio * _steps(settings, rows)),
+        # The first step of a warm-up has rate 0, so a short run has none.
+        "warmup_steps": int(settings.warmup_ratio * settings.optimizer_steps(rows)),
         "lr_scheduler_type": settings.lr_scheduler_type,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
@@ -75,12 +75,6 @@ def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str,
         "report_to": settings.report_to,
         "disable_tqdm": True,
     }
-
-
-def _steps(settings: TrainerSettings, rows: int) -> int:
-    """Optimizer steps of the whole run. The first step of a warm-up has rate 0, so a short run has none."""
-    batches = math.ceil(rows / settings.batch_size)
-    return math.ceil(math.ceil(batches / settings.gradient_accumulation_steps) * settings.epochs)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ asked with, special tokens forged in somebody's text included: they stay text. R
 closing, whose end token teaches the model to stop.
 """
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,8 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.tokens import encode_answered, encode_prompt
 from pipeline.shards import writable
-from prompts.message import Conversation, Prompt
-from training.data import Example, Pair, Read, Rows, require_rows
+from prompts.message import Conversation, Prompt, as_dicts
+from training.data import Example, Pair, Question, Read, Rows, require_rows
 from training.held_out import Sides
 from training.model import Dropped
 from training.settings import RewardModelSettings
@@ -93,6 +94,22 @@ class TokenizedComparison:
 
     def columns(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedQuestion:
+    """Token ids of a prompt, open for an answer, and its messages as JSON, for whoever scores the answer."""
+
+    prompt_ids: list[int]
+    prompt: str
+
+    @property
+    def cut(self) -> bool:
+        """A prompt is whole or left out."""
+        return False
+
+    def columns(self) -> dict[str, object]:
+        return {"prompt_ids": self.prompt_ids, "prompt": self.prompt}
 
 
 Reply = tuple[Conversation, bool]
@@ -178,6 +195,27 @@ def tokenize_pairs(
             tokenizer, pair.prompt, replies, max_length=max_length, at_most=max_completion_length
         )
         return TokenizedPair(told.prompt_ids, *told.replies, target=pair.probability, cut=told.cut)
+
+    return tokenize_rows(rows, tokenized)
+
+
+def tokenize_questions(
+    rows: Rows[Question], tokenizer: PreTrainedTokenizerBase, *, max_length: int, max_completion_length: int
+) -> TokenizedRows:
+    """Prompts as token ids; one that leaves no room for `max_completion_length` tokens is dropped.
+
+    Raises:
+        TrainingError: no prompt is short enough.
+    """
+    room = max_length - max_completion_length
+
+    def tokenized(question: Question) -> TokenizedQuestion:
+        ids = encode_prompt(tokenizer, _prompt(question.prompt))
+        if len(ids) > room:
+            raise _TooLongError(
+                f"the prompt has more than max_length - max_completion_length = {room} tokens"
+            )
+        return TokenizedQuestion(ids, json.dumps(as_dicts(question.prompt)))
 
     return tokenize_rows(rows, tokenized)
 
@@ -296,7 +334,8 @@ def _arrow_type(value: object) -> "pa.DataType":
 
     if isinstance(value, list):
         return pa.list_(_arrow_type(value[0]) if value else pa.int64())
-    return {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[type(value)]
+    kinds = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.large_string()}
+    return kinds[type(value)]
 
 
 def mapped(path: Path) -> "Dataset":

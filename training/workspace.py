@@ -18,7 +18,7 @@ from engine.settings import ModelSettings
 from pipeline.disk import sync_folder
 from training.data import Row
 from training.model import TrainingError
-from training.settings import WITHOUT_EFFECT, TrainerSettings
+from training.settings import TrainerSettings
 
 _SERVING_ONLY = {
     "max_batch_size",
@@ -105,7 +105,7 @@ def inputs_digest(
         "stage": type(settings).__name__,
         "model": model.model_dump(mode="json", exclude=_SERVING_ONLY | {"model", "adapter"}),
         "weights": [_weights(model.model), content_digest(model.adapter) if model.adapter else ""],
-        "settings": settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
+        "settings": settings.decisive(),
         "seed": seed,
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())

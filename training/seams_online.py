@@ -1,0 +1,255 @@
+"""The one place where online methods reach into TRL: its GRPO trainer, as far as it samples and steps.
+
+TRL keeps generation (`transformers` or vLLM), chunked log-probabilities, the data's way, logs and
+checkpoints. What is learned from the answers is a `Learner`'s, so that PPO and other online methods are each
+a plain class. `tests/test_training_seams_online.py` holds every seam to the pinned version.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from transformers import GenerationConfig, PreTrainedModel, get_scheduler
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head, use_adapter
+
+from training.seams import REFERENCE_ADAPTER
+
+
+class Learner(Protocol):
+    """What an online method makes of sampled answers."""
+
+    def roll_out(self, trainer: "SamplingTrainer", rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Sample and score answers to the rows' prompts; gives the batches of all optimizer steps."""
+        ...
+
+    def loss(self, trainer: "SamplingTrainer", batch: Any) -> Tensor:
+        """The loss of one batch; those of an optimizer step are summed."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Everything beside the policy that a later `load` needs, into a checkpoint."""
+        ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+class Beside(Protocol):
+    """A model that is trained beside the policy, by its own rate."""
+
+    learning_rate: float
+    warmup_ratio: float
+
+    @property
+    def trained(self) -> list[torch.nn.Parameter]: ...
+
+
+def sampling_arguments(
+    common: Mapping[str, Any], *, answers: int, passes: int, frozen_copy: bool
+) -> GRPOConfig:
+    """TRL's configuration for rollouts of so many answers, one to a prompt, learned from so many times.
+
+    `frozen_copy`: keep the adapter as it comes, as the reference. TRL asks for groups, so one answer to a
+    prompt is set afterwards. Rows come in the order that they are to be answered in.
+    """
+    arguments = GRPOConfig(
+        **common,
+        generation_batch_size=answers,
+        num_generations=answers,
+        num_iterations=passes,
+        beta=1.0 if frozen_copy else 0.0,
+        disable_dropout=True,
+        shuffle_dataset=False,
+        log_completions=False,
+        adam_epsilon=1e-5,
+    )
+    arguments.num_generations = 1
+    return arguments
+
+
+class SamplingTrainer(GRPOTrainer):
+    """Samples answers to rows of `prompt_ids` and `prompt`, and steps as its learner says.
+
+    The reference is `reference` where one is given, else the adapter as it came, else the base alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        learner: Learner,
+        beside: Beside | None,
+        reference: PreTrainedModel | None,
+        **options: Any,
+    ) -> None:
+        self.learner, self.beside = learner, beside
+        self._rollout: Sequence[Any] = ()
+        model = cast("PreTrainedModel", options["model"])
+        # What is unset is taken from here, so that a model's own top_p or min_new_tokens would come in.
+        self._own_generation = model.generation_config
+        model.generation_config = _only_tokens(model.generation_config)
+        super().__init__(reward_funcs=[_no_reward], **options)
+        self.reference = reference
+        if reference is not None:
+            add_fused_lm_head(reference, temperature=self.temperature)
+
+    # What learners use.
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        return frozenset(cast("list[int]", self.eos_token_ids))
+
+    @property
+    def pad_id(self) -> int:
+        return cast("int", self._tokenizer.pad_token_id)
+
+    @property
+    def device(self) -> torch.device:
+        return self.accelerator.device
+
+    def decoded(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The texts of answers, without special tokens."""
+        return self._tokenizer.batch_decode([list(each) for each in ids], skip_special_tokens=True)
+
+    def sample(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+        """An answer to each prompt, by the policy itself, up to its end token or the length limit."""
+        answers, _ = self._generate_single_turn([list(prompt) for prompt in prompts], None, {}, 1)
+        return answers
+
+    def log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> tuple[Tensor, Tensor]:
+        """Of the last `keep` tokens: log-probabilities under the policy, and its entropies; (rows, keep)."""
+        told, entropies, _ = self._get_per_token_logps_and_entropies(
+            self.model, ids, mask, keep, compute_entropy=True
+        )
+        return told.float(), cast("Tensor", entropies)
+
+    def reference_log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> Tensor:
+        with self._reference() as model:
+            return self._get_per_token_logps_and_entropies(model, ids, mask, keep)[0].float()
+
+    def autocast(self) -> contextlib.AbstractContextManager[None]:
+        """In here matrix products are of the settings' dtype, as the policy's are."""
+        return self.accelerator.autocast()
+
+    @property
+    def rate_beside(self) -> float:
+        """The learning rate of what is trained beside the policy: the optimizer's last group."""
+        return 0.0 if self.lr_scheduler is None else float(self.lr_scheduler.get_last_lr()[-1])
+
+    def note(self, name: str, value: float) -> None:
+        """A number for the log, which has the mean since the entry before."""
+        self._metrics["train"][name].append(value)
+
+    # TRL's own methods, each replaced for the reason it gives.
+
+    def _send_telemetry(self) -> None:
+        return
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = ["prompt_ids", "prompt"]
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """The batch that the learner made for this step; a new rollout where the last one is used up."""
+        batches = cast("int", cast("GRPOConfig", self.args).steps_per_generation) * self.num_iterations
+        place = self._step % batches
+        if place == 0 or not self._rollout:
+            self._rollout = self.learner.roll_out(self, generation_batch)
+        return self._rollout[place]
+
+    def compute_loss(
+        self,
+        model: Any,  # noqa: ARG002
+        inputs: Any,
+        return_outputs: bool = False,  # noqa: ARG002
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> Tensor:
+        return self.learner.loss(self, inputs)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The policy's optimizer, and what is trained beside it as one more group."""
+        optimizer = super().create_optimizer(model)
+        if self.beside is not None:
+            trained = self.beside.trained
+            group = {"params": trained, "lr": self.beside.learning_rate, "weight_decay": 0.0}
+            optimizer.add_param_group(group)
+            # The trainer forgets the gradients of its model only.
+            optimizer.register_step_post_hook(lambda *_: _forget(trained))
+        return optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LRScheduler:
+        """Every group by its own warm-up."""
+        if self.beside is None or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        stepped = cast("torch.optim.Optimizer", optimizer or self.optimizer)
+        kind = self.args.lr_scheduler_type
+        policy = _rise_and_fall(kind, int(self.args.get_warmup_steps(num_training_steps)), num_training_steps)
+        rising = int(self.beside.warmup_ratio * num_training_steps)
+        critic = _rise_and_fall(kind, rising, num_training_steps)
+        groups = len(stepped.param_groups)
+        self.lr_scheduler = LambdaLR(stepped, [policy] * (groups - 1) + [critic])
+        return self.lr_scheduler
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        if self.beside is not None:
+            torch.nn.utils.clip_grad_norm_(self.beside.trained, self.args.max_grad_norm)
+        return super()._clip_grad_norm(model)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        # Before the trainer's state, whose file says that a checkpoint is whole.
+        self.learner.save(Path(output_dir))
+        super()._save_optimizer_and_scheduler(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            self.learner.load(Path(checkpoint))
+
+    def train(self, *arguments: Any, **options: Any) -> Any:
+        """Trains, and gives the model its own generation settings back."""
+        try:
+            return super().train(*arguments, **options)
+        finally:
+            cast("PreTrainedModel", self.model).generation_config = self._own_generation
+
+    @contextlib.contextmanager
+    def _reference(self) -> Iterator[Any]:
+        if self.reference is not None:
+            yield self.reference
+            return
+        model = self.accelerator.unwrap_model(self.model)
+        copied = REFERENCE_ADAPTER if REFERENCE_ADAPTER in model.peft_config else None
+        with use_adapter(model, copied):
+            yield self.model
+
+
+def _no_reward(**_: Any) -> list[float | None]:
+    """TRL asks for a reward function; the learner's rewards are its own."""
+    raise AssertionError("the learner scores answers")
+
+
+def _only_tokens(config: GenerationConfig | None) -> GenerationConfig:
+    """Which tokens begin, end and pad, and nothing that changes what is sampled."""
+    if config is None:
+        return GenerationConfig()
+    return GenerationConfig(
+        bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
+    )
+
+
+def _forget(parameters: Sequence[torch.nn.Parameter]) -> None:
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def _rise_and_fall(kind: Any, rising: int, steps: int) -> Callable[[int], float]:
+    """The share of the full rate at each step, as `transformers` has it."""
+    unused = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = get_scheduler(kind, optimizer=unused, num_warmup_steps=rising, num_training_steps=steps)
+    return cast("LambdaLR", scheduler).lr_lambdas[0]
