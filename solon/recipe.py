@@ -47,6 +47,9 @@ SECTIONS: Mapping[Stage, str] = {
 LEARN_FROM_LABELS: Mapping[Stage, Export] = {"reward": "preferences", "dpo": "preferences"}
 """The stages that learn from labels, and the export of `labeling` that each of them reads."""
 
+ONLINE: tuple[Stage, ...] = ("ppo",)
+"""The stages that learn from answers of their own to the recipe's prompts."""
+
 POLICIES: tuple[Stage, ...] = ("sft", "dpo", "ppo")
 """The stages that train a model which answers, and so is evaluated."""
 

@@ -20,7 +20,7 @@ from solon.audit import audit_pairs
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems, reward_model_problems
-from solon.recipe import LEARN_FROM_LABELS, SECTIONS, LoadedRecipe, Stage
+from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
 from training.reward_part import RUN
 
@@ -126,7 +126,7 @@ def _refusal(check: Callable[[], None]) -> list[str]:
 def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Sections that each are in order and do not go together."""
     recipe = loaded.recipe
-    trained = [stage for stage in ("sft", *LEARN_FROM_LABELS, "ppo") if stage in recipe.stages]
+    trained = [stage for stage in ("sft", *LEARN_FROM_LABELS, *ONLINE) if stage in recipe.stages]
     if trained and recipe.models.assistant.engine != "transformers":
         yield (
             f"{loaded.path}: `training` has {' and '.join(trained)}, and the assistant's engine is "

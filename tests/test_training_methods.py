@@ -4,7 +4,7 @@ from typing import get_args
 
 from labeling.pair_settings import Export
 from solon.cli import METHODS as NAMED
-from solon.recipe import LEARN_FROM_LABELS, POLICIES, SECTIONS
+from solon.recipe import LEARN_FROM_LABELS, ONLINE, POLICIES, SECTIONS
 from training.card import METHODS as SPELLED
 from training.methods import METHODS
 from training.settings import MethodName, TrainingSettings
@@ -21,4 +21,4 @@ def test_every_method_has_a_section_a_command_and_words_in_the_order_of_a_run() 
 def test_what_learns_from_labels_reads_an_export_and_what_answers_is_evaluated() -> None:
     assert set(LEARN_FROM_LABELS.values()) <= set(get_args(Export))
     assert set(POLICIES) | {"reward"} == set(get_args(MethodName))
-    assert {"sft", *LEARN_FROM_LABELS} == set(get_args(MethodName))
+    assert {"sft", *LEARN_FROM_LABELS, *ONLINE} == set(get_args(MethodName))
