@@ -29,7 +29,9 @@ from training.settings import PPOSettings, TrainingSettings
 
 FILE_NAME = "recipe.yaml"
 
-Stage = Literal["audit", "critique", "sft", "label", "reward", "dpo", "ppo", "evaluate"]
+Stage = Literal[
+    "audit", "critique", "sft", "label", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "evaluate",
+]  # fmt: skip
 """What a run does, in this order; a stage whose section is null is left out."""
 
 SECTIONS: Mapping[Stage, str] = {
@@ -39,18 +41,27 @@ SECTIONS: Mapping[Stage, str] = {
     "label": "labeling",
     "reward": "training.reward",
     "dpo": "training.dpo",
+    "orpo": "training.orpo",
+    "kto": "training.kto",
+    "rrhf": "training.rrhf",
     "ppo": "training.ppo",
     "evaluate": "evaluation",
 }
 """The part of a recipe that each stage is described by, in the stages' order."""
 
-LEARN_FROM_LABELS: Mapping[Stage, Export] = {"reward": "preferences", "dpo": "preferences"}
+LEARN_FROM_LABELS: Mapping[Stage, Export] = {
+    "reward": "preferences",
+    "dpo": "preferences",
+    "orpo": "preferences",
+    "kto": "unpaired",
+    "rrhf": "ranked",
+}
 """The stages that learn from labels, and the export of `labeling` that each of them reads."""
 
 ONLINE: tuple[Stage, ...] = ("ppo",)
 """The stages that learn from answers of their own to the recipe's prompts."""
 
-POLICIES: tuple[Stage, ...] = ("sft", "dpo", "ppo")
+POLICIES: tuple[Stage, ...] = ("sft", "dpo", "orpo", "kto", "rrhf", "ppo")
 """The stages that train a model which answers, and so is evaluated."""
 
 ROLES = frozenset({"assistant", "critic", "judge", "policy", "model"})

@@ -68,7 +68,7 @@ from training.settings import MethodName, PPOSettings
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
 
-_UNITS: Mapping[Export | None, str] = {"preferences": "pairs"}
+_UNITS: Mapping[Export | None, str] = {"preferences": "pairs", "unpaired": "responses", "ranked": "groups"}
 """What a row of a dataset is called."""
 
 
@@ -512,7 +512,10 @@ def _learnt(method: MethodName, trained: Trained) -> str:
     if "held_out_accuracy" in trained.metrics:
         share, pairs = trained.metrics["held_out_accuracy"], trained.metrics["held_out_pairs"]
         told.append(f"agrees with {100 * share:.0f} % of {pairs:.0f} held-out labels, ")
-    if "kl" in trained.metrics:
+    if "weighted_balance" in trained.metrics:
+        good, balance = trained.metrics["desirable"], trained.metrics["weighted_balance"]
+        told.append(f"{good:.0f} of them good, which weigh {balance:.2f} times the bad, ")
+    if "score" in trained.metrics:
         score, kl = trained.metrics["score"], trained.metrics["kl"]
         told.append(f"score {score:.3f} at {kl:.2f} nats from the reference, ")
     if trained.dropped:

@@ -224,3 +224,30 @@ def test_training_a_reward_model_needs_labels_and_an_audit_too(project: Path) ->
     [text] = found(project, "training.reward={}", "labeling={}")
     assert "`training.reward` learns from the judge's labels, and nothing says how good they are" in text
     assert found(project, "training.reward={}", "labeling={}", "unaudited=true") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "export", "labeling"),
+    [
+        ("orpo", "preferences", "{pairs: [best_of_n], exports: [ranked]}"),
+        ("kto", "unpaired", "{}"),
+        ("rrhf", "ranked", "{}"),
+    ],
+)
+def test_each_method_needs_the_export_that_it_reads(
+    project: Path, method: str, export: str, labeling: str
+) -> None:
+    [text] = found(project, f"training.{method}={{}}", "unaudited=true")
+    assert f"`training.{method}` learns from labels, and the recipe has no `labeling` to make any" in text
+    [advice] = [line.split("`")[1] for line in text.splitlines() if line.startswith("  next: add")]
+    section = advice.removeprefix("labeling: ")
+    assert found(project, f"training.{method}={{}}", f"labeling={section}", "unaudited=true") == []
+    [text] = found(project, f"training.{method}={{}}", f"labeling={labeling}", "unaudited=true")
+    assert f"learns from `data/{export}`, which `labeling.exports` leaves out" in text
+
+
+def test_training_on_a_judges_labels_by_any_method_needs_an_audit(project: Path) -> None:
+    labeling = "labeling={pairs: [samples, best_of_n], exports: [preferences, unpaired, ranked]}"
+    for method in ("dpo", "orpo", "kto", "rrhf"):
+        [text] = found(project, f"training.{method}={{}}", labeling)
+        assert f"`training.{method}` learns from the judge's labels" in text

@@ -13,6 +13,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from trl.trainer.base_trainer import _BaseTrainer
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.kto_config import KTOConfig
+from trl.trainer.kto_trainer import KTOTrainer
 from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import RewardTrainer
 from trl.trainer.sft_config import SFTConfig
@@ -21,7 +23,9 @@ from trl.trainer.sft_trainer import SFTTrainer
 from engine import attention
 from training.data import read_preferences, read_sft
 from training.held_out import Sides
-from training.seams import ComparisonCollator, SoftRewardTrainer, TokenizedDPOTrainer, quiet
+from training.responses import read_unpaired, tokenize_responses
+from training.seams import ComparisonCollator, SoftRewardTrainer, quiet
+from training.seams_answers import TokenizedDPOTrainer
 from training.tokens import tokenize_comparisons, tokenize_examples, tokenize_pairs
 
 __all__ = ["tiny_model"]
@@ -53,6 +57,38 @@ def test_pairs_are_tokenized_as_trl_does(tiny_model: Path, tmp_path: Path) -> No
     assert prepared.select_columns(told.column_names).to_dict() == told.to_dict()
     assert "_prepare_dataset" in vars(DPOTrainer)
     assert "_prepare_dataset" in vars(TokenizedDPOTrainer)
+
+
+def test_responses_are_tokenized_and_set_against_their_neighbours_as_trl_does(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """The rows in the drawn order, no prompt twice: TRL's tokens, and its mismatched responses."""
+    tokenizer = byte_tokenizer()
+    rows = [
+        {"prompt": row["prompt"], "completion": row["chosen"], "label": number % 2 == 0}
+        for number, row in enumerate(PREFERENCES)
+    ]
+    told = tokenize_responses(read_unpaired(rows), tokenizer, max_length=400, batch=4, seed=0).dataset
+    texts = [tokenizer.decode(ids) for ids in told["completion_ids"]]
+    drawn = sorted(rows, key=lambda row: texts.index(f"{row['completion'][0]['content']}<|im_end|>\n"))  # type: ignore[index]
+    options: dict[str, Any] = {"train_dataset": Dataset.from_list(drawn), "processing_class": tokenizer}
+    models = [AutoModelForCausalLM.from_pretrained(tiny_model) for _ in range(2)]
+    with quiet():
+        trainer = KTOTrainer(
+            model=models[0],
+            ref_model=models[1],
+            args=KTOConfig(**config(tmp_path), per_device_train_batch_size=4),
+            **options,
+        )
+    prepared = cast("Dataset", trainer.train_dataset)
+    assert prepared.select_columns(told.column_names).to_dict() == told.to_dict()
+
+
+def test_what_the_trainers_on_given_answers_take_the_place_of_is_there() -> None:
+    assert {"_prepare_dataset", "_set_signature_columns_if_needed", "compute_loss"} <= vars(SFTTrainer).keys()
+    assert {"_prepare_dataset", "compute_ref_log_probs"} <= vars(KTOTrainer).keys()
+    assert {"_compute_loss", "compute_ref_log_probs"} <= vars(DPOTrainer).keys()
+    assert vars(_BaseTrainer)["loss_is_scaled_for_ga"] is None
 
 
 def test_hard_labels_cost_what_trls_reward_trainer_says(tiny_model: Path, tmp_path: Path) -> None:

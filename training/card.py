@@ -18,6 +18,9 @@ METHODS: Mapping[MethodName, str] = {
     "sft": "supervised fine-tuning on constitutional revisions",
     "reward": "reward modelling on AI-labelled preferences",
     "dpo": "direct preference optimisation on AI-labelled preferences",
+    "orpo": "odds ratio preference optimisation on AI-labelled preferences",
+    "kto": "Kahneman-Tversky optimisation on AI-labelled responses",
+    "rrhf": "ranking responses that a judge has ranked (RRHF)",
     "ppo": "proximal policy optimisation against a reward",
 }
 

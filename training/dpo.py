@@ -9,8 +9,7 @@ reference is the base with the adapter off, an existing one's a frozen copy of i
 second model, or none where the reference is asked before training.
 """
 
-import time
-from collections.abc import Callable
+import math
 from typing import cast
 
 from transformers import PreTrainedTokenizerBase, Trainer
@@ -19,8 +18,8 @@ from trl.trainer.dpo_config import DPOConfig
 from training.data import Pair, Rows, read_preferences
 from training.load import load_reference
 from training.method import Method, Prepared
-from training.model import Progress, TrainingProgress
-from training.seams import LabelledPairCollator, SoftDPOTrainer, TokenizedDPOTrainer
+from training.seams import reference_progress
+from training.seams_answers import LabelledPairCollator, SoftDPOTrainer, TokenizedDPOTrainer
 from training.settings import DPOSettings
 from training.tokens import TokenizedRows, tokenize_pairs
 
@@ -39,9 +38,10 @@ def _tokenize(
 def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:
     settings = prepared.settings
     needs_second_model = not (settings.use_peft or settings.precompute_ref_log_probs)
+    batches = math.ceil(len(prepared.tokens) / settings.batch_size)
     collator = LabelledPairCollator(cast("int", prepared.tokenizer.pad_token_id))
     return (SoftDPOTrainer if settings.soft else TokenizedDPOTrainer)(
-        on_reference=_counter(prepared.progress, _batches(len(prepared.tokens), settings)),
+        on_reference=reference_progress(prepared.progress, batches),
         model=prepared.policy.model,
         ref_model=load_reference(prepared.model, settings) if needs_second_model else None,
         args=DPOConfig(
@@ -56,23 +56,6 @@ def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:
         processing_class=prepared.tokenizer,
         peft_config=prepared.policy.new_adapter,
     )
-
-
-def _batches(rows: int, settings: DPOSettings) -> int:
-    return -(-rows // settings.batch_size)
-
-
-def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
-    """Counts the reference's batches and tells them on."""
-    started, done = time.monotonic(), 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(TrainingProgress("reference", done, total, time.monotonic() - started))
-
-    return count
 
 
 train_dpo = Method(

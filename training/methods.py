@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.dpo import train_dpo
+from training.kto import train_kto
 from training.method import Method
+from training.orpo import train_orpo
 from training.ppo import train_ppo
 from training.reward import train_reward
+from training.rrhf import train_rrhf
 from training.settings import MethodName
 from training.sft import train_sft
 
@@ -17,5 +20,8 @@ METHODS: Mapping[MethodName, Method[Any, Any]] = {
     "sft": train_sft,
     "reward": train_reward,
     "dpo": train_dpo,
+    "orpo": train_orpo,
+    "kto": train_kto,
+    "rrhf": train_rrhf,
     "ppo": train_ppo,
 }

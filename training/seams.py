@@ -1,6 +1,7 @@
-"""Every place where training reaches into TRL, PEFT or `transformers` beyond their documented interface.
+"""Where training reaches into TRL, PEFT or `transformers` beyond their documented interface.
 
 Each seam is named here with its reason, and `tests/test_training_seams.py` holds it to the pinned versions.
+`seams_answers.py` has those of the methods that learn from the log-probabilities of given answers.
 """
 
 import contextlib
@@ -14,19 +15,15 @@ from typing import Any, cast
 import huggingface_hub.constants
 import torch
 import trl.trainer.utils as trl_utils
-from datasets import Dataset
 from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
 from transformers.utils import logging as transformers_logging
-from trl.trainer.dpo_trainer import DataCollatorForPreference as PairCollator
-from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import DataCollatorForPreference, RewardTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 
 from training.bradley_terry import centring, pair_losses
 from training.model import Progress, TrainingProgress
-from training.tokens import IGNORED
 
 REFERENCE_ADAPTER = "ref"
 """TRL's name for the frozen copy of an adapter that DPO trains further."""
@@ -52,77 +49,12 @@ class QuietSFTTrainer(SFTTrainer):
         return
 
 
-class TokenizedDPOTrainer(DPOTrainer):
-    """TRL's trainer for pairs that are token ids already, telling how far the reference pass is."""
-
-    def __init__(self, *, on_reference: Callable[[], None], **options: Any) -> None:
-        self.on_reference = on_reference
-        super().__init__(**options)
-
-    def _send_telemetry(self) -> None:
-        return
-
-    def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:  # type: ignore[override]
-        return dataset
-
-    def compute_ref_log_probs(self, model: Any, inputs: Any) -> tuple[Tensor, Tensor]:
-        answer = super().compute_ref_log_probs(model, {k: v for k, v in inputs.items() if k != "target"})
-        self.on_reference()
-        return answer
-
-
-def answer_logps(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
-    """The log-probability of each row's answer, in nats, shape (rows,): TRL's own way, no logits kept.
-
-    `batch` is `input_ids`, `attention_mask` and `completion_mask`, each of shape (rows, tokens).
-    """
-    asked = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, IGNORED)
-    return model(**asked, labels=labels, fused_lm_head=True, use_cache=False).log_probs.sum(dim=1)
-
-
 def note(trainer: Any, told: Mapping[str, Tensor]) -> None:
     """Give numbers to what TRL's `log` averages between two entries, each the mean over all processes."""
     numbers = trainer._metrics["train" if trainer.model.training else "eval"]
     for name, value in told.items():
         every = cast("Tensor", trainer.accelerator.gather_for_metrics(value.detach().float().mean()))
         numbers[name].append(every.mean().item())
-
-
-class LabelledPairCollator:
-    """TRL's batch of prompts with chosen and then rejected answers, with what each pair aims at."""
-
-    def __init__(self, pad_token_id: int) -> None:
-        self._pad = PairCollator(pad_token_id=pad_token_id)
-
-    def __call__(self, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        targets = torch.tensor([pair["target"] for pair in pairs], dtype=torch.float32)
-        return {**self._pad(list(pairs)), "target": targets}
-
-
-class SoftDPOTrainer(TokenizedDPOTrainer):
-    """TRL's trainer, with the sigmoid loss on a soft label for each pair: rows have `target`, too.
-
-    TRL's own loss has no such label: its `label_smoothing` is one for all pairs, and `sigmoid` ignores it.
-    """
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        self._signature_columns = list(dict.fromkeys([*(self._signature_columns or []), "target"]))
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:  # noqa: ARG002
-        logps = answer_logps(model, inputs)
-        if self.precompute_ref_logps:
-            reference = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
-        else:
-            asked = {name: value for name, value in inputs.items() if name != "target"}
-            reference = torch.cat(DPOTrainer.compute_ref_log_probs(self, self.ref_model or self.model, asked))
-        chosen, rejected = (self.beta * (logps - reference)).chunk(2)
-        target = inputs["target"]
-        ahead = {"rewards/accuracies": (chosen > rejected).float(), "rewards/margins": chosen - rejected}
-        note(self, {"rewards/chosen": chosen, "rewards/rejected": rejected, **ahead})
-        note(self, dict(zip(("logps/chosen", "logps/rejected"), logps.chunk(2), strict=True)))
-        return pair_losses(chosen, rejected, target=target, margin=torch.zeros_like(target)).mean()
 
 
 class ComparisonCollator:
@@ -163,6 +95,19 @@ class SoftRewardTrainer(RewardTrainer):
         ahead = {"accuracy": (chosen > rejected).float(), "margin": chosen - rejected}
         note(self, {**ahead, "mean_reward": (chosen + rejected) / 2})
         return (loss, outputs) if return_outputs else loss
+
+
+def reference_progress(progress: Progress | None, batches: int) -> Callable[[], None]:
+    """To be called after each of so many batches that the reference is asked about; tells them on."""
+    started, done = time.monotonic(), 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(TrainingProgress("reference", done, batches, time.monotonic() - started))
+
+    return count
 
 
 class StepsToProgress(TrainerCallback):

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from constitution.document import Section
 from training.reward_part import RUN, RewardPart
 
-MethodName = Literal["sft", "reward", "dpo", "ppo"]
+MethodName = Literal["sft", "reward", "dpo", "orpo", "kto", "rrhf", "ppo"]
 """The ways to train, in the order of a run; each has a section of its name in `TrainingSettings`."""
 
 LossType = Literal[
@@ -34,7 +34,7 @@ class TrainerSettings(Section):
 
     learning_rate: float = Field(default=2e-4, gt=0, description="AdamW's step size after warm-up")
     epochs: float = Field(default=1, gt=0, description="passes over the data")
-    batch_size: int = Field(default=4, ge=1, description="rows (DPO: pairs) in one forward pass")
+    batch_size: int = Field(default=4, ge=1, description="rows (DPO, ORPO: pairs) in one forward pass")
     gradient_accumulation_steps: int = Field(
         default=2, ge=1, description="forward passes in one optimizer step"
     )
@@ -222,6 +222,71 @@ class RewardModelSettings(TrainerSettings):
         return self
 
 
+class ORPOSettings(TrainerSettings):
+    """Pairs by their odds, with the likelihood of chosen and no reference (ORPO, Hong et al. 2024)."""
+
+    learning_rate: float = Field(default=5e-5, gt=0, description="AdamW's step size after warm-up")
+    beta: float = Field(
+        default=0.1, gt=0, description="weight of the odds beside chosen's likelihood; the paper's lambda"
+    )
+
+
+class KTOSettings(TrainerSettings):
+    """Single responses, good or bad, against a reference (KTO, Ethayarajh et al. 2024)."""
+
+    learning_rate: float = Field(default=5e-5, gt=0, description="AdamW's step size after warm-up")
+    batch_size: int = Field(
+        default=8,
+        ge=2,
+        description="responses in one forward pass; the distance from the reference is estimated on them, so "
+        "accumulation is no substitute",
+    )
+    gradient_accumulation_steps: int = Field(
+        default=1, ge=1, description="forward passes in one optimizer step"
+    )
+    beta: float = Field(default=0.1, gt=0, description="how closely the policy is held to the reference")
+    desirable_weight: float = Field(
+        default=1.0,
+        gt=0,
+        description="weight of good responses; the paper has weight times number of the good at 1 to 4/3 "
+        "times that of the bad",
+    )
+    undesirable_weight: float = Field(default=1.0, gt=0, description="weight of bad responses")
+    precompute_ref_log_probs: bool = Field(
+        default=True,
+        description="ask the reference once, before training, not at every step: it then takes no memory",
+    )
+
+
+class RRHFSettings(TrainerSettings):
+    """Ranking of all responses to a prompt at once, without a reference (RRHF, Yuan et al. 2023)."""
+
+    learning_rate: float = Field(default=5e-5, gt=0, description="AdamW's step size after warm-up")
+    batch_size: int = Field(
+        default=1, ge=1, description="groups (a prompt with all of its responses) in one forward pass"
+    )
+    gradient_accumulation_steps: int = Field(
+        default=8, ge=1, description="forward passes in one optimizer step"
+    )
+    length_penalty: float = Field(
+        default=1.0,
+        ge=0,
+        description="a response's log-probability is divided by its tokens to this power before it is ranked",
+    )
+    rank_term: Literal["sum", "mean"] = Field(
+        default="sum",
+        description="over the pairs of a group in which one response is better; mean: groups of any size "
+        "weigh the same",
+    )
+    rank_weight: float = Field(
+        default=1.0, ge=0, description="weight of the rank term (the official code takes 100)"
+    )
+    sft_term: Literal["token_mean", "sum"] = Field(
+        default="token_mean",
+        description="the best response's log-likelihood, a token or in all; in all it outweighs the ranks",
+    )
+
+
 class PPOSettings(TrainerSettings):
     """Proximal policy optimisation (Schulman et al. 2017; Ziegler et al. 2019): max E[reward - beta KL].
 
@@ -350,4 +415,13 @@ class TrainingSettings(Section):
     sft: SFTSettings | None = Field(default=None, description="supervised fine-tuning on revisions")
     reward: RewardModelSettings | None = Field(default=None, description="a reward model on labelled pairs")
     dpo: DPOSettings | None = Field(default=None, description="preference optimisation on labelled pairs")
+    orpo: ORPOSettings | None = Field(
+        default=None, description="preference optimisation on labelled pairs, without a reference"
+    )
+    kto: KTOSettings | None = Field(
+        default=None, description="good and bad responses, on the `unpaired` export"
+    )
+    rrhf: RRHFSettings | None = Field(
+        default=None, description="ranking, on the `ranked` export of `best_of_n`"
+    )
     ppo: PPOSettings | None = Field(default=None, description="reinforcement learning against a reward")
