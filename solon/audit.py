@@ -14,7 +14,7 @@ from engine.protocol import Engine
 from labeling.audit.ask import Auditor, AuditRow, audit_rows
 from labeling.audit.human.load import HumanFile, HumanLabels, load_human
 from labeling.audit.model import HumanPair
-from labeling.audit.record import AuditRecord, read_audit
+from labeling.audit.record import read_audit
 from labeling.audit.sampling import sample
 from labeling.audit.settings import AuditSettings
 from labeling.judge import METHODS, Judge
@@ -24,7 +24,7 @@ from labeling.votes.human import SOURCE as VOTES
 from pipeline.rows import InputError
 from solon.annotate import voted_pairs
 from solon.overrides import override
-from solon.recipe import FILE_NAME, LoadedRecipe, Recipe, load_recipe
+from solon.recipe import LoadedRecipe, Recipe, is_recipe, load_recipe
 from solon.run_folder import RunFolder
 from solon.work import RunError
 
@@ -155,7 +155,7 @@ def audit_fact(loaded: LoadedRecipe, folder: RunFolder) -> str:
     """One line on the audit for cards."""
     if loaded.recipe.audit is None or not folder.audit.exists():
         return "none"
-    record: AuditRecord = read_audit(folder.audit)
+    record = read_audit(folder.audit)
     return f"{record.digest}, {'passed' if record.passed else 'failed'}: {record.accuracy}"
 
 
@@ -170,13 +170,10 @@ def judge_recipe(
         DocumentError: the recipe, or what the command line says of it, is not sound.
     """
     path = Path(judge).expanduser()
-    given = (
-        [f"audit.labels={json.dumps([str(each.expanduser().absolute()) for each in labels])}"]
-        if labels
-        else []
-    )
+    paths = [str(each.expanduser().absolute()) for each in labels]
+    given = [f"audit.labels={json.dumps(paths)}"] if paths else []
     given += [f"audit.budget={budget}"] if budget is not None else []
-    if path.suffix in {".yaml", ".yml"} or (path / FILE_NAME).is_file():
+    if is_recipe(path):
         return load_recipe(path, [*given, *overrides])
     document = {
         "name": _slug(judge),
@@ -185,11 +182,7 @@ def judge_recipe(
         "audit": {},
     }
     parsed = override(parse_document(json.dumps(document), "the command line"), [*given, *overrides])
-    return LoadedRecipe(validate(parsed, Recipe), Path.cwd() / judge_file(judge), tuple(overrides))
-
-
-def judge_file(judge: str) -> str:
-    return f"{_slug(judge)}.yaml"
+    return LoadedRecipe(validate(parsed, Recipe), Path.cwd() / f"{_slug(judge)}.yaml", tuple(overrides))
 
 
 def _slug(judge: str) -> str:

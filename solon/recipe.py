@@ -322,6 +322,11 @@ class LoadedRecipe:
         return settings.model_copy(update=found)
 
 
+def is_recipe(path: Path) -> bool:
+    """Whether what stands for a recipe or a model is a recipe: a YAML file, or a folder that holds one."""
+    return path.suffix in {".yaml", ".yml"} or (path / FILE_NAME).is_file()
+
+
 def is_folder(model: str, base: Path) -> bool:
     """Whether a model's name means a folder: it is written as a path, or there is one of that name."""
     written_as_path = model.startswith((".", "/", "~"))

@@ -29,7 +29,7 @@ from engine.vllm_process import Reaper, bystanders, descendants, prepare_environ
 from solon.errors import BadInputError
 from solon.models import model_problems
 from solon.overrides import override
-from solon.recipe import FILE_NAME, is_folder, load_recipe
+from solon.recipe import is_folder, is_recipe, load_recipe
 
 Role = Literal["assistant", "judge"]
 
@@ -60,7 +60,7 @@ def served_model(what: str, *, role: Role = "assistant", overrides: Sequence[str
         BadInputError, DocumentError: it is not there, or not sound.
     """
     path = Path(what).expanduser()
-    if path.suffix in {".yaml", ".yml"} or (path / FILE_NAME).is_file():
+    if is_recipe(path):
         loaded = load_recipe(path, overrides)
         models = loaded.recipe.models
         named = models.assistant if role == "assistant" else models.judge or models.assistant

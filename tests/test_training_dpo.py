@@ -1,5 +1,5 @@
-import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,13 @@ from safetensors.torch import load_file
 from training_fixtures import (
     PREFERENCES,
     SFT_ROWS,
+    StopError,
     byte_tokenizer,
+    cut_off_and_whole,
     dpo_settings,
+    log,
     sft_settings,
+    stop_at,
     tiny,
     tiny_model,
 )
@@ -29,10 +33,6 @@ from training.sft import train_sft
 __all__ = ["tiny_model"]
 
 LN_2 = math.log(2)
-
-
-class StopError(Exception):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +55,6 @@ def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: A
         samples=[(Message("user", "Hi"),)],
         progress=progress,
     )
-
-
-def log(folder: Path) -> list[dict[str, float]]:
-    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    return [entry for entry in entries if "loss" in entry]
 
 
 def adapted(base: Path, adapter: Path | None) -> torch.nn.Module:
@@ -125,15 +120,11 @@ def test_the_loss_is_the_papers_formula_with_the_sft_policy_as_reference(
         lr_scheduler_type="constant", labels=labels,
     )  # fmt: skip
 
-    def stop(told: TrainingProgress) -> None:
-        if told.phase == "training" and told.step == 2:
-            raise StopError
-
     options: dict[str, Any] = {
         "model": model, "settings": settings, "out": tmp_path / "dpo", "seed": 0, "card": {}, "samples": [],
     }  # fmt: skip
     with pytest.raises(StopError):
-        train_dpo([pair], **options, progress=stop)
+        train_dpo([pair], **options, progress=stop_at(2))
     policy = adapted(tiny_model, tmp_path / "dpo.partial" / "checkpoints" / "checkpoint-1")
     reference = adapted(tiny_model, sft_adapter)
     ratios = [
@@ -219,14 +210,8 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
     options: dict[str, Any] = {"batch_size": 1, "gradient_accumulation_steps": 1, "save_steps": 2}
     options["precompute_ref_log_probs"] = precompute
 
-    def stop(told: TrainingProgress) -> None:
-        if told.phase == "training" and told.step == 3:
-            raise StopError
-
     model = tiny(tiny_model, sft_adapter)
-    with pytest.raises(StopError):
-        train(model, tmp_path / "cut", progress=stop, **options)
-    cut, whole = train(model, tmp_path / "cut", **options), train(model, tmp_path / "whole", **options)
+    cut, whole = cut_off_and_whole(partial(train, model, **options), tmp_path)
     name = "adapter_model.safetensors"
     assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 

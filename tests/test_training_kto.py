@@ -1,15 +1,25 @@
 """KTO: a half before the first step, the paper's formula after it, and a model that learns what is good."""
 
-import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
-from training_fixtures import SFT_ROWS, byte_tokenizer, sft_settings, tiny, tiny_model
+from training_fixtures import (
+    SFT_ROWS,
+    StopError,
+    byte_tokenizer,
+    cut_off_and_whole,
+    log,
+    sft_settings,
+    stop_at,
+    tiny,
+    tiny_model,
+)
 from transformers import AutoModelForCausalLM
 
 from engine.settings import ModelSettings
@@ -40,10 +50,6 @@ ROWS: list[Row] = [
 ]
 
 
-class StopError(Exception):
-    pass
-
-
 @pytest.fixture(scope="module")
 def sft_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sft") / "adapter"
@@ -66,11 +72,6 @@ def train(
         samples=[(Message("user", "Hi"),)],
         progress=progress,
     )
-
-
-def log(folder: Path) -> list[dict[str, float]]:
-    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    return [entry for entry in entries if "loss" in entry]
 
 
 def adapted(base: Path, adapter: Path) -> torch.nn.Module:
@@ -109,13 +110,9 @@ def test_the_loss_is_the_papers_formula_with_the_sft_policy_as_reference(
         "desirable_weight": 0.7, "undesirable_weight": 1.5,
     }  # fmt: skip
 
-    def stop(told: TrainingProgress) -> None:
-        if told.phase == "training" and told.step == 2:
-            raise StopError
-
     model = tiny(tiny_model, sft_adapter)
     with pytest.raises(StopError):
-        train(model, tmp_path / "kto", progress=stop, **changes)
+        train(model, tmp_path / "kto", progress=stop_at(2), **changes)
     policy = adapted(tiny_model, tmp_path / "kto.partial" / "checkpoints" / "checkpoint-1")
     reference = adapted(tiny_model, sft_adapter)
     rows = tokenize_responses(
@@ -173,15 +170,9 @@ def test_good_responses_become_likelier_and_bad_ones_less_so(
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
     tiny_model: Path, sft_adapter: Path, tmp_path: Path
 ) -> None:
-    def stop(told: TrainingProgress) -> None:
-        if told.phase == "training" and told.step == 3:
-            raise StopError
-
     model = tiny(tiny_model, sft_adapter)
     options: dict[str, Any] = {"batch_size": 2, "save_steps": 2}
-    with pytest.raises(StopError):
-        train(model, tmp_path / "cut", progress=stop, **options)
-    cut, whole = (train(model, tmp_path / name, **options) for name in ("cut", "whole"))
+    cut, whole = cut_off_and_whole(partial(train, model, **options), tmp_path)
     name = "adapter_model.safetensors"
     assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 

@@ -1,7 +1,7 @@
 """ORPO: the paper's formula by hand, the gradients of batches and of their parts, and a model that learns."""
 
-import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from training_fixtures import (
     PREFERENCES,
     SFT_ROWS,
     byte_tokenizer,
+    cut_off_and_whole,
+    log,
     sft_settings,
     tiny,
     tiny_model,
@@ -23,7 +25,7 @@ from transformers import AutoModelForCausalLM
 from engine.settings import ModelSettings
 from prompts.message import Message
 from training.data import read_preferences
-from training.model import Trained, TrainingProgress
+from training.model import Trained
 from training.orpo import log_odds, orpo_loss, train_orpo
 from training.seams_answers import Answers
 from training.settings import ORPOSettings
@@ -31,10 +33,6 @@ from training.sft import train_sft
 from training.tokens import tokenize_pairs
 
 __all__ = ["tiny_model"]
-
-
-class StopError(Exception):
-    pass
 
 
 def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: Any) -> Trained:
@@ -49,11 +47,6 @@ def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: A
         samples=[(Message("user", "Hi"),)],
         progress=progress,
     )
-
-
-def log(folder: Path) -> list[dict[str, float]]:
-    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    return [entry for entry in entries if "loss" in entry]
 
 
 def test_the_loss_of_a_worked_pair() -> None:
@@ -139,12 +132,6 @@ def test_chosen_answers_become_likelier_than_rejected_ones(tiny_model: Path, tmp
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(tiny_model: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"batch_size": 1, "gradient_accumulation_steps": 1, "save_steps": 2}
 
-    def stop(told: TrainingProgress) -> None:
-        if told.step == 3:
-            raise StopError
-
-    with pytest.raises(StopError):
-        train(tiny(tiny_model), tmp_path / "cut", progress=stop, **options)
-    cut, whole = (train(tiny(tiny_model), tmp_path / name, **options) for name in ("cut", "whole"))
+    cut, whole = cut_off_and_whole(partial(train, tiny(tiny_model), **options), tmp_path)
     name = "adapter_model.safetensors"
     assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from training_fixtures import (
     PREFERENCES,
     SFT_ROWS,
+    StopError,
     reward_settings,
     sft_settings,
     tiny,
@@ -37,10 +38,6 @@ SETTINGS: dict[str, Any] = {
     "max_length": 128, "max_completion_length": 8, "reward_funcs": ({"function": "letters"},),
     "warmup_ratio": 0, "value_warmup": 0, "save_steps": None, "lr_scheduler_type": "constant", "epochs": 3,
 }  # fmt: skip
-
-
-class StopError(Exception):
-    pass
 
 
 def letters(_prompts: Sequence[Conversation], completions: Sequence[str]) -> list[float]:

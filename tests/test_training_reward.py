@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ from safetensors.torch import load_file
 from training_fixtures import (
     PREFERENCES,
     SFT_ROWS,
+    StopError,
     byte_tokenizer,
+    cut_off_and_whole,
+    log,
     preference_row,
     reward_settings,
     save_tiny_model,
     sft_settings,
+    stop_at,
     tiny,
     tiny_model,
 )
@@ -31,7 +36,7 @@ from engine.tokens import encode_answered
 from prompts.message import Message, Prompt
 from training.data import Row
 from training.load_reward import load_reward_tokenizer
-from training.model import Trained, TrainingError, TrainingProgress
+from training.model import Trained, TrainingError
 from training.reward import train_reward
 from training.scale import read_scale
 from training.sft import train_sft
@@ -39,10 +44,6 @@ from training.sft import train_sft
 __all__ = ["tiny_model"]
 
 LN_2 = math.log(2)
-
-
-class StopError(Exception):
-    pass
 
 
 def train(
@@ -63,11 +64,6 @@ def train(
         samples=[],
         progress=progress,
     )
-
-
-def log(folder: Path) -> list[dict[str, float]]:
-    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    return [entry for entry in entries if "loss" in entry]
 
 
 def texts(row: Row) -> tuple[str, str, str]:
@@ -115,12 +111,8 @@ def test_the_loss_is_the_papers_formula_of_the_weights_before_the_step(
         "lr_scheduler_type": "constant", "labels": "soft", "center_rewards_coefficient": 0.3,
     }  # fmt: skip
 
-    def stop(told: TrainingProgress) -> None:
-        if told.step == 2:
-            raise StopError
-
     with pytest.raises(StopError):
-        train(tiny(tiny_model), tmp_path / "out", PREFERENCES[:1], progress=stop, **changes)
+        train(tiny(tiny_model), tmp_path / "out", PREFERENCES[:1], progress=stop_at(2), **changes)
     model = saved(tiny_model, tmp_path / "out.partial" / "checkpoints" / "checkpoint-1")
     question, chosen, rejected = texts(PREFERENCES[0])
     better, worse = rated(model, question, chosen), rated(model, question, rejected)
@@ -207,13 +199,7 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
         "held_out": 0.25, "labels": "soft",
     }  # fmt: skip
 
-    def stop(told: TrainingProgress) -> None:
-        if told.step == 3:
-            raise StopError
-
-    with pytest.raises(StopError):
-        train(tiny(tiny_model), tmp_path / "cut", progress=stop, **options)
-    cut, whole = (train(tiny(tiny_model), tmp_path / name, **options) for name in ("cut", "whole"))
+    cut, whole = cut_off_and_whole(partial(train, tiny(tiny_model), **options), tmp_path)
     name = "adapter_model.safetensors" if use_peft else "model.safetensors"
     assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()
     assert (cut.folder / "reward.json").read_bytes() == (whole.folder / "reward.json").read_bytes()

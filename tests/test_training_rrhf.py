@@ -1,8 +1,8 @@
 """RRHF: worked groups, gradients of a batch and of its parts, padding, and a model that learns ranks."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,20 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch import Tensor
-from training_fixtures import SFT_ROWS, byte_tokenizer, sft_settings, tiny, tiny_model
+from training_fixtures import SFT_ROWS, byte_tokenizer, cut_off_and_whole, log, sft_settings, tiny, tiny_model
 from transformers import AutoModelForCausalLM
 
 from engine.settings import ModelSettings
 from prompts.message import Message
 from training.data import Row
 from training.groups import GroupCollator, read_ranked, tokenize_groups
-from training.model import Trained, TrainingError, TrainingProgress
+from training.model import Trained, TrainingError
 from training.rrhf import rrhf_loss, train_rrhf
 from training.seams_answers import Answers
 from training.settings import RRHFSettings
 from training.sft import train_sft
 
 __all__ = ["tiny_model"]
-
-
-class StopError(Exception):
-    pass
 
 
 def ranked_row(question: str, *answers: str, ranks: Sequence[int] | None = None) -> dict[str, object]:
@@ -150,11 +146,6 @@ def batch_logps(model: torch.nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     return (each * batch["completion_mask"][:, 1:]).sum(dim=1)
 
 
-def log(folder: Path) -> list[dict[str, float]]:
-    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    return [entry for entry in entries if "loss" in entry]
-
-
 def by_hand(model: torch.nn.Module, rows: Sequence[Row], **changes: object) -> float:
     batch = batch_of(rows)
     told = Answers(batch_logps(model, batch), batch["completion_mask"].sum(dim=1), batch)
@@ -206,13 +197,7 @@ def test_ranks_are_learned(tiny_model: Path, tmp_path: Path) -> None:
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(tiny_model: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"batch_size": 1, "gradient_accumulation_steps": 1, "save_steps": 2}
 
-    def stop(told: TrainingProgress) -> None:
-        if told.step == 3:
-            raise StopError
-
-    with pytest.raises(StopError):
-        train(tiny(tiny_model), tmp_path / "cut", progress=stop, **options)
-    cut, whole = (train(tiny(tiny_model), tmp_path / name, **options) for name in ("cut", "whole"))
+    cut, whole = cut_off_and_whole(partial(train, tiny(tiny_model), **options), tmp_path)
     name = "adapter_model.safetensors"
     assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()
     assert load_file(cut.folder / name)

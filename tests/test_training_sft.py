@@ -11,10 +11,12 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from training_fixtures import (
     SFT_ROWS,
+    StopError,
     byte_tokenizer,
     save_tiny_model,
     sft_row,
     sft_settings,
+    stop_at,
     tiny,
     tiny_model,
 )
@@ -23,7 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from engine.settings import ModelSettings
 from prompts.message import Message
 from training.data import Row
-from training.model import Trained, TrainingError, TrainingProgress
+from training.model import Trained, TrainingError
 from training.settings import SFTSettings
 from training.sft import train_sft
 from training.workspace import is_complete
@@ -31,10 +33,6 @@ from training.workspace import is_complete
 __all__ = ["tiny_model"]
 
 SAMPLES = [(Message("user", "Say ``` or <b>"),)]
-
-
-class StopError(Exception):
-    pass
 
 
 def train(model: ModelSettings, out: Path, rows: list[Row] | None = None, **options: Any) -> Trained:
@@ -182,12 +180,8 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
 ) -> None:
     settings = sft_settings(batch_size=1, gradient_accumulation_steps=1, save_steps=2, use_peft=use_peft)
 
-    def stop(progress: TrainingProgress) -> None:
-        if progress.step == 3:
-            raise StopError
-
     with pytest.raises(StopError):
-        train(tiny(tiny_model), tmp_path / "cut", settings=settings, progress=stop)
+        train(tiny(tiny_model), tmp_path / "cut", settings=settings, progress=stop_at(3))
     assert not (tmp_path / "cut").exists()
     steps: list[int] = []
     cut = train(

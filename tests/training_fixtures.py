@@ -1,7 +1,8 @@
 """A random Llama of 70,000 weights with a byte tokenizer, and rows to train it on, for the training tests."""
 
 import gc
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,7 @@ from transformers import (
 )
 
 from engine.settings import ModelSettings
+from training.model import Trained, TrainingProgress
 from training.settings import DPOSettings, RewardModelSettings, SFTSettings
 
 CHATML = (
@@ -99,6 +101,36 @@ def sft_settings(**changes: object) -> SFTSettings:
 def dpo_settings(**changes: object) -> DPOSettings:
     chosen: dict[str, object] = {"dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1}
     return DPOSettings.model_validate(chosen | changes)
+
+
+def log(folder: Path) -> list[dict[str, float]]:
+    """The entries of a model's log that have a loss, one a step."""
+    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    return [entry for entry in entries if "loss" in entry]
+
+
+class StopError(Exception):
+    """What a test stops training with, as a kill would."""
+
+
+def stop_at(step: int) -> Callable[[TrainingProgress], None]:
+    """A progress that stops training when the step is done."""
+
+    def stop(told: TrainingProgress) -> None:
+        if told.phase == "training" and told.step == step:
+            raise StopError
+
+    return stop
+
+
+def cut_off_and_whole(train: Callable[..., Trained], tmp_path: Path) -> tuple[Trained, Trained]:
+    """A run that was stopped at step 3 and went on, and one that was not; `train` takes a folder and
+    `progress`.
+    """
+    with pytest.raises(StopError):
+        train(tmp_path / "cut", progress=stop_at(3))
+    cut, whole = (train(tmp_path / name) for name in ("cut", "whole"))
+    return cut, whole
 
 
 def sft_row(question: str, answer: str) -> Mapping[str, object]:

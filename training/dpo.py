@@ -12,27 +12,16 @@ second model, or none where the reference is asked before training.
 import math
 from typing import cast
 
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import Trainer
 from trl.trainer.dpo_config import DPOConfig
 
-from training.data import Pair, Rows, read_preferences
+from training.data import read_preferences
 from training.load import load_reference
 from training.method import Method, Prepared
 from training.seams import reference_progress
 from training.seams_answers import LabelledPairCollator, SoftDPOTrainer, TokenizedDPOTrainer
 from training.settings import DPOSettings
-from training.tokens import TokenizedRows, tokenize_pairs
-
-
-def _tokenize(
-    pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: DPOSettings, _seed: int
-) -> TokenizedRows:
-    return tokenize_pairs(
-        pairs,
-        tokenizer,
-        max_length=settings.max_length,
-        max_completion_length=settings.max_completion_length,
-    )
+from training.tokens import tokenize_preferences
 
 
 def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:
@@ -62,6 +51,6 @@ train_dpo = Method(
     "dpo",
     columns=("prompt", "chosen", "rejected", "chosen_cut_off", "rejected_cut_off", "chosen_probability"),
     read=read_preferences,
-    tokenize=_tokenize,
+    tokenize=tokenize_preferences,
     trainer=_trainer,
 )

@@ -16,14 +16,14 @@ from typing import cast
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import Trainer
 from trl.trainer.sft_config import SFTConfig
 
-from training.data import Pair, Rows, read_preferences
+from training.data import read_preferences
 from training.method import Method, Prepared
 from training.seams_answers import Answers, AnswerTrainer, LabelledPairCollator, Loss
 from training.settings import ORPOSettings
-from training.tokens import TokenizedRows, tokenize_pairs
+from training.tokens import tokenize_preferences
 
 COLUMNS = ("prompt", "chosen", "rejected", "chosen_cut_off", "rejected_cut_off", "chosen_probability")
 
@@ -47,17 +47,6 @@ def log_odds(logp: Tensor) -> Tensor:
     return below - torch.log(-torch.expm1(below))
 
 
-def _tokenize(
-    pairs: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: ORPOSettings, _seed: int
-) -> TokenizedRows:
-    return tokenize_pairs(
-        pairs,
-        tokenizer,
-        max_length=settings.max_length,
-        max_completion_length=settings.max_completion_length,
-    )
-
-
 def _trainer(prepared: Prepared[ORPOSettings]) -> Trainer:
     return AnswerTrainer(
         loss=partial(orpo_loss, settings=prepared.settings),
@@ -71,4 +60,6 @@ def _trainer(prepared: Prepared[ORPOSettings]) -> Trainer:
     )
 
 
-train_orpo = Method("orpo", columns=COLUMNS, read=read_preferences, tokenize=_tokenize, trainer=_trainer)
+train_orpo = Method(
+    "orpo", columns=COLUMNS, read=read_preferences, tokenize=tokenize_preferences, trainer=_trainer
+)

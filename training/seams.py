@@ -57,15 +57,22 @@ def note(trainer: Any, told: Mapping[str, Tensor]) -> None:
         numbers[name].append(every.mean().item())
 
 
-class ComparisonCollator:
-    """TRL's batch of chosen rows and then rejected ones, padded on the right, with what each pair aims at."""
+class TargetCollator:
+    """A batch as one of TRL's collators makes it, with what each pair aims at."""
 
-    def __init__(self, pad_token_id: int) -> None:
-        self._pad = DataCollatorForPreference(pad_token_id=pad_token_id)
+    def __init__(self, pad: Callable[[list[Any]], dict[str, Any]]) -> None:
+        self._pad = pad
 
     def __call__(self, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         targets = torch.tensor([pair["target"] for pair in pairs], dtype=torch.float32)
         return {**self._pad(list(pairs)), "target": targets}
+
+
+class ComparisonCollator(TargetCollator):
+    """Chosen rows and then rejected ones, padded on the right."""
+
+    def __init__(self, pad_token_id: int) -> None:
+        super().__init__(DataCollatorForPreference(pad_token_id=pad_token_id))
 
 
 class SoftRewardTrainer(RewardTrainer):

@@ -16,7 +16,7 @@ from trl.trainer.kto_trainer import KTOTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 
 from training.bradley_terry import pair_losses
-from training.seams import note
+from training.seams import TargetCollator, note
 from training.tokens import IGNORED
 
 
@@ -125,15 +125,11 @@ class TokenizedKTOTrainer(KTOTrainer):
         return answer
 
 
-class LabelledPairCollator:
-    """TRL's batch of prompts with chosen and then rejected answers, with what each pair aims at."""
+class LabelledPairCollator(TargetCollator):
+    """Prompts with chosen and then rejected answers."""
 
     def __init__(self, pad_token_id: int) -> None:
-        self._pad = DataCollatorForPreference(pad_token_id=pad_token_id)
-
-    def __call__(self, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        targets = torch.tensor([pair["target"] for pair in pairs], dtype=torch.float32)
-        return {**self._pad(list(pairs)), "target": targets}
+        super().__init__(DataCollatorForPreference(pad_token_id=pad_token_id))
 
 
 class SoftDPOTrainer(TokenizedDPOTrainer):

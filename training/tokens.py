@@ -21,7 +21,7 @@ from prompts.message import Conversation, Prompt, as_dicts
 from training.data import Example, Pair, Question, Read, Rows, require_rows
 from training.held_out import Sides
 from training.model import Dropped
-from training.settings import RewardModelSettings
+from training.settings import RewardModelSettings, TrainerSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -197,6 +197,18 @@ def tokenize_pairs(
         return TokenizedPair(told.prompt_ids, *told.replies, target=pair.probability, cut=told.cut)
 
     return tokenize_rows(rows, tokenized)
+
+
+def tokenize_preferences(
+    rows: Rows[Pair], tokenizer: PreTrainedTokenizerBase, settings: TrainerSettings, _seed: int
+) -> TokenizedRows:
+    """`tokenize_pairs` by the settings of a method that learns from pairs; raises as it does."""
+    return tokenize_pairs(
+        rows,
+        tokenizer,
+        max_length=settings.max_length,
+        max_completion_length=settings.max_completion_length,
+    )
 
 
 def tokenize_questions(

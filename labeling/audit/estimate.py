@@ -47,6 +47,11 @@ class Estimate:
         return (self.value - limit) / error
 
 
+def percent(share: Estimate) -> str:
+    """A share with its interval, in words."""
+    return f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """The two ends of an interval."""

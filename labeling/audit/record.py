@@ -13,6 +13,7 @@ from pathlib import Path
 from labeling.audit.agreement import Kind, agreement, usable
 from labeling.audit.ask import Audited, clean, form
 from labeling.audit.calibrator import Calibrator
+from labeling.audit.estimate import Estimate, percent
 from labeling.audit.figures import Figures, figures
 from labeling.audit.human.load import HumanFile
 from labeling.audit.model import HumanPair, Opinion
@@ -93,7 +94,8 @@ def audit(
 
     A pair without an answer is an opinion that cannot be used.
     """
-    opinions, panel = _opinions(pairs, clean(audited)), len(settings.judges) > 1
+    own, panel = clean(audited), len(settings.judges) > 1
+    opinions = _opinions(pairs, own)
     found = figures(
         opinions,
         injections=_variants(audited, "injection"),
@@ -107,8 +109,8 @@ def audit(
         failed=failed or {},
         figures=found,
         by_source=_by_source(opinions, settings.tie_margin),
-        principles=voters(clean(audited), combine=settings.combine_votes),
-        judges=voters(clean(audited), combine=settings.combine_votes, by="judge") if panel else None,
+        principles=voters(own, combine=settings.combine_votes),
+        judges=voters(own, combine=settings.combine_votes, by="judge") if panel else None,
         verdict=judge_verdict(found, thresholds),
     )
 
@@ -184,5 +186,5 @@ def read_audit(path: Path) -> AuditRecord:
 def _accuracy(agreement: Mapping[str, Mapping[str, float]] | None) -> str:
     if agreement is None:
         return "no usable opinion"
-    value, low, high, n = (agreement["accuracy"][name] for name in ("value", "low", "high", "n"))
-    return f"agrees with people in {100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f}) of {n} pairs"
+    found = Estimate(**agreement["accuracy"])  # type: ignore[arg-type]
+    return f"agrees with people in {percent(found)} of {found.n} pairs"

@@ -11,7 +11,7 @@ from pathlib import Path
 from labeling.audit.agreement import Kind
 from labeling.audit.ask import Audited, clean
 from labeling.audit.bias import Flips
-from labeling.audit.estimate import Estimate
+from labeling.audit.estimate import Estimate, percent
 from labeling.audit.figures import Calibrations, Figures
 from labeling.audit.human.load import HumanFile
 from labeling.audit.model import HumanPair
@@ -81,11 +81,6 @@ def spoken(found: Audit) -> str:
 def _seen(found: Audit) -> str:
     agreement = found.figures.agreement
     return f" It agrees with people in {percent(agreement.accuracy)} of pairs." if agreement else ""
-
-
-def percent(share: Estimate) -> str:
-    """A share with its interval."""
-    return f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"
 
 
 def _number(estimate: Estimate, digits: int = 3) -> str:

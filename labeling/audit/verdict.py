@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from labeling.audit.estimate import Estimate
+from labeling.audit.estimate import Estimate, percent
 from labeling.audit.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _shown(figures: "Figures", thresholds: Thresholds) -> Iterator[Check]:
     yield Check(
         "accuracy",
         accuracy.low > thresholds.min_accuracy,
-        f"agrees with people in {_percent(accuracy)} of pairs; the interval has to lie above "
+        f"agrees with people in {percent(accuracy)} of pairs; the interval has to lie above "
         f"{100 * thresholds.min_accuracy:.1f} %",
         "a larger judge; `method: reasoned` or few-shot examples; an ensemble of principles; more human "
         "pairs if the interval is wide",
@@ -131,7 +131,7 @@ def _unparsed(figures: "Figures", thresholds: Thresholds) -> Iterator[_Limit]:
     yield _Limit(
         "unparsed",
         figures.unparsed.p_at_most(limit),
-        f"{_percent(figures.unparsed)} of opinions cannot be used; at most {100 * limit:.1f} % may be",
+        f"{percent(figures.unparsed)} of opinions cannot be used; at most {100 * limit:.1f} % may be",
         "`method: ab` with constrained labels; the other prompt family; see the reasons beside the opinions",
     )
 
@@ -144,7 +144,7 @@ def _consistency(figures: "Figures", thresholds: Thresholds) -> Iterator[_Limit]
     yield _Limit(
         "swap consistency",
         seen.consistency.p_at_least(limit),
-        f"names the same response in both orders in {_percent(seen.consistency)} of pairs, else mostly the "
+        f"names the same response in both orders in {percent(seen.consistency)} of pairs, else mostly the "
         f"{favourite}; at least {100 * limit:.1f} % are wanted",
         "`combine: mean_logit` cancels a constant preference of a position; `require_agreement: true` leaves "
         "contradictions out; a larger judge",
@@ -190,7 +190,7 @@ def _flips(
     yield _Limit(
         name,
         min(1.0, len(rates) * p_values[worst]),
-        f"`{worst}`, the worst of {len(rates)} forms, changes {_percent(rates[worst])} of verdicts; at most "
+        f"`{worst}`, the worst of {len(rates)} forms, changes {percent(rates[worst])} of verdicts; at most "
         f"{100 * limit:.1f} % are allowed",
         advice,
     )
@@ -198,10 +198,6 @@ def _flips(
 
 def _check(limit: _Limit, *, passed: bool) -> Check:
     return Check(limit.name, passed, limit.figure, limit.advice)
-
-
-def _percent(share: Estimate) -> str:
-    return f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"
 
 
 def _points(margin: Estimate) -> str:
