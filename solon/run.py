@@ -63,7 +63,7 @@ from solon.stage_inputs import made_from
 from solon.work import RunError, SizedRows, Work, run_stage
 from training.data import reasons
 from training.model import Trained, TrainingProgress
-from training.settings import MethodName, PPOSettings
+from training.settings import MethodName, OnlineSettings
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
@@ -222,8 +222,9 @@ class _Run:
                 f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
             )
         judged = method in LEARN_FROM_LABELS
-        if isinstance(settings, PPOSettings):
-            judged, settings = settings.uses_run, self._rewarded(settings)
+        online = self.loaded.online(method)
+        if online is not None:
+            judged, settings = online.uses_run, self._rewarded(online)
         if judged:
             require_fit(self.loaded, self.folder)
         from training.methods import METHODS
@@ -324,18 +325,19 @@ class _Run:
 
     def _learnt_from(self, method: MethodName) -> Iterable[Mapping[str, object]]:
         """The dataset that a method reads, if it is there, or the prompts that it answers."""
-        if method == "ppo" and self.loaded.ppo is not None:
-            return prompts_to_answer(self.loaded, self.loaded.ppo)
+        online = self.loaded.online(method)
+        if online is not None:
+            return prompts_to_answer(self.loaded, online)
         if method == "sft":
             return StoredRows(self._made("critique", self.folder.sft_dataset, needs="critique"))
         return StoredRows(self._made("label", self.folder.dataset(LEARN_FROM_LABELS[method]), needs="label"))
 
-    def _rewarded(self, settings: PPOSettings) -> PPOSettings:
-        """PPO's settings with the folders of its reward models; the run's own has to be there."""
+    def _rewarded(self, settings: OnlineSettings) -> OnlineSettings:
+        """The settings with the folders of all reward models; the run's own has to be there."""
         folder = self.folder.model("reward")
         if settings.uses_run:
             self._made("reward", folder, needs="train reward")
-        return (self.loaded.ppo or settings).with_run(folder.resolve())
+        return settings.with_run(folder.resolve())
 
     def _trained(self, method: Stage) -> ModelSettings:
         """The assistant as a method left it."""

@@ -15,7 +15,7 @@ from labeling.model import MAKING_PAIRS
 from labeling.pair_settings import Export
 from pipeline.shards import read_manifest
 from solon.progress import Progress
-from solon.recipe import LEARN_FROM_LABELS, POLICIES, LoadedRecipe, Stage
+from solon.recipe import LEARN_FROM_LABELS, ONLINE, POLICIES, LoadedRecipe, Stage
 from solon.run_folder import RUN_ONLY, RunFolder
 from training.settings import MethodName, TrainerSettings
 
@@ -51,7 +51,7 @@ def _critique(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
         "assistant": _model(loaded.assistant),
         "judge": _model(loaded.critic),
         "critique": loaded.recipe.critique.model_dump(mode="json"),
-        "data": _data(loaded, files, "data."),
+        "data": _data(loaded, files, "data.red_team", "data.helpful"),
     }
 
 
@@ -77,8 +77,11 @@ def _trained(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str
     return {"assistant": _model(loaded.assistant), "settings": settings.decisive() if settings else None}
 
 
-def _ppo(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
-    return {**_trained(loaded, loaded.ppo), "data": _data(loaded, files, "data.")}
+def _online(stage: Stage) -> Part:
+    def part(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+        return {**_trained(loaded, loaded.online(stage)), "data": _data(loaded, files, *loaded.asked_online)}
+
+    return part
 
 
 def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
@@ -87,7 +90,7 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
         "prompts": files["prompts"],
         "assistant": _model(loaded.assistant),
         "evaluation": settings.model_dump(mode="json") if settings else None,
-        "data": _data(loaded, files, "evaluation."),
+        "data": _data(loaded, files, "evaluation.harmful", "evaluation.harmless"),
     }
 
 
@@ -96,7 +99,7 @@ _PARTS: Mapping[Stage, Part] = {
     "audit": _audit,
     "critique": _critique,
     "label": _label,
-    "ppo": _ppo,
+    **{stage: _online(stage) for stage in ONLINE},
     "evaluate": _evaluate,
 }
 _EARLIER: Mapping[Stage, tuple[str, ...]] = {
@@ -105,7 +108,7 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "sft": ("SFT dataset",),
     "label": ("audit", "trajectories", "sft"),
     **{stage: (export, "sft") for stage, export in LEARN_FROM_LABELS.items()},
-    "ppo": ("reward", "sft"),
+    **dict.fromkeys(ONLINE, ("reward", "sft")),
     "evaluate": POLICIES,
 }
 
@@ -138,9 +141,9 @@ def _model(settings: ModelSettings) -> dict[str, object]:
     return settings.model_dump(mode="json", exclude=set(RUN_ONLY))
 
 
-def _data(loaded: LoadedRecipe, files: Mapping[str, str], section: str) -> dict[str, object]:
+def _data(loaded: LoadedRecipe, files: Mapping[str, str], *places: str) -> dict[str, object]:
     return {
         place: [source.model_dump(mode="json", exclude={"path"}), files[place]]
         for place, source in loaded.sources.items()
-        if place.startswith(section)
+        if place in places
     }

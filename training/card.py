@@ -22,6 +22,7 @@ METHODS: Mapping[MethodName, str] = {
     "kto": "Kahneman-Tversky optimisation on AI-labelled responses",
     "rrhf": "ranking responses that a judge has ranked (RRHF)",
     "ppo": "proximal policy optimisation against a reward",
+    "grpo": "group-relative policy optimisation against a reward",
 }
 
 _FILES = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` "

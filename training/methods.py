@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.dpo import train_dpo
+from training.grpo import train_grpo
 from training.kto import train_kto
 from training.method import Method
 from training.orpo import train_orpo
@@ -24,4 +25,5 @@ METHODS: Mapping[MethodName, Method[Any, Any]] = {
     "kto": train_kto,
     "rrhf": train_rrhf,
     "ppo": train_ppo,
+    "grpo": train_grpo,
 }

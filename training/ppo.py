@@ -7,16 +7,13 @@ and both learn from it, several times over. The reference is the policy as this 
 adapter of the SFT stage. Advantages are whitened over the whole rollout, rewards are not.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import PreTrainedTokenizerBase, Trainer, set_seed
+from transformers import Trainer, set_seed
 
-from pipeline.context import derived_seed
 from training.critic import load_critic
-from training.data import Question, Rows, read_questions
+from training.data import read_questions
+from training.episodes import episodes, online_arguments, tokenize_prompts
 from training.kl import AdaptiveKL
 from training.load import load_reference
 from training.method import Method, Prepared
@@ -26,21 +23,6 @@ from training.rewards import open_reward
 from training.runaway import Watch
 from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings import PPOSettings
-from training.tokens import TokenizedRows, tokenize_questions
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-
-def _tokenize(
-    questions: Rows[Question], tokenizer: PreTrainedTokenizerBase, settings: PPOSettings, _seed: int
-) -> TokenizedRows:
-    return tokenize_questions(
-        questions,
-        tokenizer,
-        max_length=settings.max_length,
-        max_completion_length=settings.max_completion_length or settings.max_length,
-    )
 
 
 def _trainer(prepared: Prepared[PPOSettings]) -> Trainer:
@@ -53,12 +35,12 @@ def _trainer(prepared: Prepared[PPOSettings]) -> Trainer:
         reference=None if settings.use_peft else load_reference(prepared.model, settings),
         model=prepared.policy.model,
         args=sampling_arguments(
-            _arguments(prepared.arguments, settings),
+            online_arguments(prepared.arguments, settings),
             answers=settings.generation_batch_size,
             passes=settings.num_ppo_epochs,
             frozen_copy=settings.use_peft,
         ),
-        train_dataset=_episodes(prepared.tokens, settings, seed),
+        train_dataset=episodes(prepared.tokens, settings, seed),
         processing_class=prepared.tokenizer,
         peft_config=prepared.policy.new_adapter,
     )
@@ -79,28 +61,6 @@ def _learner(prepared: Prepared[PPOSettings]) -> PPO:
     )
 
 
-def _arguments(common: Mapping[str, Any], settings: PPOSettings) -> dict[str, Any]:
-    """The shared configuration as an online method has it: one pass over episodes that are laid out."""
-    step = settings.steps_per_rollout
-    chosen = {name: value for name, value in common.items() if name != "max_length"}
-    return {
-        **chosen,
-        "num_train_epochs": 1,
-        # Between two rollouts nothing is half used, so that a run that goes on samples what it would have.
-        "save_steps": -(-common["save_steps"] // step) * step,
-        "max_completion_length": settings.max_completion_length,
-        "temperature": settings.temperature,
-    }
-
-
-def _episodes(rows: TokenizedRows, settings: PPOSettings, seed: int) -> "Dataset":
-    """The prompts in the order in which they are answered, drawn anew for each pass over them."""
-    wanted = settings.rollouts(len(rows)) * settings.generation_batch_size
-    order: list[int] = []
-    while len(order) < wanted:
-        generator = torch.Generator().manual_seed(derived_seed(seed, "prompts", str(len(order))))
-        order += torch.randperm(len(rows), generator=generator).tolist()
-    return rows.dataset.select(order[:wanted])
-
-
-train_ppo = Method("ppo", columns=("prompt",), read=read_questions, tokenize=_tokenize, trainer=_trainer)
+train_ppo = Method(
+    "ppo", columns=("prompt",), read=read_questions, tokenize=tokenize_prompts, trainer=_trainer
+)

@@ -1,14 +1,14 @@
 """What answers are worth to an online method: prompts with their answers in, a score for each out.
 
 A reward is a weighted sum of parts; a part is anything with a `Rater`'s face: a reward model with the scale
-that was stored beside it, a function of text, or what a later method brings, such as an AI judge. All parts
-are asked about a whole rollout at once.
+that was stored beside it, a function of text, a verifier, or what a later method brings, such as an AI
+judge. All parts are asked about a whole rollout at once.
 """
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,9 @@ from training.model import TrainingError
 from training.reward_functions import FUNCTIONS, RewardFunction
 from training.reward_part import RewardPart
 from training.scale import FILE, Scale, read_scale
+from training.verifiers.attempt import Attempt
+from training.verifiers.registry import VERIFIERS, reference_of
+from training.verifiers.settings import VerifierSettings
 
 BATCH = 16
 """Answers that a reward model reads in one forward pass."""
@@ -33,11 +36,15 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer to a prompt; `finished` is false where it has no end token."""
+    """An answer to a prompt; `finished` is false where it has no end token.
+
+    `columns` are those of the prompt's row that verifiers read.
+    """
 
     prompt: Conversation
     text: str
     finished: bool
+    columns: Mapping[str, object] = field(default_factory=dict)
 
 
 class Rater(Protocol):
@@ -84,6 +91,23 @@ class ByFunction:
 
     def __call__(self, answers: Sequence[Answer]) -> Sequence[float]:
         return self.function([answer.prompt for answer in answers], [answer.text for answer in answers])
+
+
+@dataclass(frozen=True, slots=True)
+class ByVerifier:
+    """A verifier as a `Rater`; an answer to a prompt that it does not apply to gets 0."""
+
+    settings: VerifierSettings
+
+    def __call__(self, answers: Sequence[Answer]) -> Sequence[float]:
+        references = [reference_of(answer.columns, self.settings) for answer in answers]
+        asked = [number for number, reference in enumerate(references) if reference is not None]
+        attempts = [Attempt(answers[number].text, references[number]) for number in asked]
+        given = VERIFIERS[self.settings.check](attempts, self.settings)
+        told = [0.0] * len(answers)
+        for number, score in zip(asked, given, strict=True):
+            told[number] = score
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +171,8 @@ def scale_of(part: RewardPart) -> Scale | None:
 def _open(part: RewardPart, policy: ModelSettings) -> Part:
     if part.function is not None:
         return Part(part.name, ByFunction(FUNCTIONS[part.function]), part.weight)
+    if part.verifier is not None:
+        return Part(part.name, ByVerifier(part.verifier), part.weight)
     scale = scale_of(part)
     try:
         model, tokenizer = load_reward_model(reward_model(part, policy), pick_device(policy.device))

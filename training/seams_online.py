@@ -7,6 +7,7 @@ a plain class. `tests/test_training_seams_online.py` holds every seam to the pin
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -72,8 +73,16 @@ def sampling_arguments(
     return arguments
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Token ids of answers, and where another engine sampled them, its log-probabilities of them."""
+
+    ids: list[list[int]]
+    log_probs: list[list[float]] | None
+
+
 class SamplingTrainer(GRPOTrainer):
-    """Samples answers to rows of `prompt_ids` and `prompt`, and steps as its learner says.
+    """Samples answers to rows of `prompt_ids`, `prompt` and `references`, and steps as its learner says.
 
     The reference is `reference` where one is given, else the adapter as it came, else the base alone.
     """
@@ -118,8 +127,13 @@ class SamplingTrainer(GRPOTrainer):
 
     def sample(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
         """An answer to each prompt, by the policy itself, up to its end token or the length limit."""
-        answers, _ = self._generate_single_turn([list(prompt) for prompt in prompts], None, {}, 1)
-        return answers
+        return self.sample_told(prompts).ids
+
+    def sample_told(self, prompts: Sequence[Sequence[int]], *, to_each: int = 1) -> "Said":
+        """As `sample`, with what the sampler says of its tokens; so many equal prompts are side by side."""
+        asked = [list(prompt) for prompt in prompts]
+        answers, log_probs = self._generate_single_turn(asked, None, {}, to_each)
+        return Said(answers, log_probs)
 
     def log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> tuple[Tensor, Tensor]:
         """Of the last `keep` tokens: log-probabilities under the policy, and its entropies; (rows, keep)."""
@@ -151,7 +165,7 @@ class SamplingTrainer(GRPOTrainer):
         return
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["prompt_ids", "prompt"]
+        self._signature_columns = ["prompt_ids", "prompt", "references"]
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """The batch that the learner made for this step; a new rollout where the last one is used up."""
