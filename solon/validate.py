@@ -26,7 +26,6 @@ from solon.programs import prompts_to_answer
 from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
 from training.reward_part import RUN
-from training.settings import GRPOSettings
 from training.verifiers.attempt import BadReferenceError
 from training.verifiers.registry import check_reference
 
@@ -198,7 +197,7 @@ def _online_problems(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
         if part.reward_model not in (None, RUN):
             place = f"{section}.reward_funcs[{number}].reward_model"
             yield from reward_model_problems(Path(str(part.reward_model)), place, scaled=part.normalize)
-    if isinstance(settings, GRPOSettings) and settings.use_vllm and find_spec("vllm") is None:
+    if settings.use_vllm and find_spec("vllm") is None:
         yield (
             f"{loaded.path}: `{section}.use_vllm` needs the package vllm, which is not installed\n"
             "  next: pip install 'solon[vllm]' where there is a GPU, or set use_vllm to false"

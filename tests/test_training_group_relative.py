@@ -51,7 +51,7 @@ def test_the_loss_is_the_papers() -> None:
     ratios = tensor([1.5, 0.5, 1.0], [1.5, 0.5, 1.0])
     mask = torch.ones(2, 3, dtype=torch.float64)
     found = surrogate(
-        ratios.log(), torch.zeros_like(ratios), tensor(2, -2)[0], mask, low=0.2, high=0.2, level="token"
+        ratios.log(), torch.zeros_like(ratios), tensor([2], [-2]), mask, low=0.2, high=0.2, level="token"
     )
     assert found.losses.tolist() == [
         pytest.approx([-2 * 1.2, -2 * 0.5, -2.0]),
@@ -64,14 +64,14 @@ def test_the_loss_is_the_papers() -> None:
 def test_by_sequence_the_ratio_is_the_geometric_mean_of_an_answers_tokens() -> None:
     moved = tensor([0.3, -0.1, 9.0])
     mask = tensor([1, 1, 0])
-    found = surrogate(moved, 0 * moved, tensor(1)[0], mask, low=0.2, high=0.5, level="sequence")
+    found = surrogate(moved, 0 * moved, tensor([1]), mask, low=0.2, high=0.5, level="sequence")
     assert found.losses[0].tolist() == pytest.approx([-math.exp(0.1)] * 3)
 
 
 def test_at_the_start_the_gradient_is_the_policy_gradient() -> None:
     log_probs = tensor([-1.0, -2.0], [-0.5, -3.0]).requires_grad_()
     mask = torch.ones(2, 2, dtype=torch.float64)
-    advantages = tensor(1.5, -0.5)[0]
+    advantages = tensor([1.5], [-0.5])
     found = surrogate(log_probs, log_probs.detach(), advantages, mask, low=0.2, high=0.2, level="token")
     found.losses.sum().backward()
     assert log_probs.grad is not None
@@ -81,7 +81,7 @@ def test_at_the_start_the_gradient_is_the_policy_gradient() -> None:
 def test_the_kl_is_the_papers_estimate_and_its_gradient_that_of_the_kl_only_by_the_ratio() -> None:
     """Over two words with pi = (0.8, 0.2) and reference (0.5, 0.5): expected gradients by the logit."""
     logit = torch.tensor(math.log(4), dtype=torch.float64, requires_grad=True)
-    reference = tensor(0.5, 0.5)[0].log()
+    reference = tensor(0.5, 0.5).log()
 
     def log_pi() -> torch.Tensor:
         return torch.stack([torch.nn.functional.logsigmoid(logit), torch.nn.functional.logsigmoid(-logit)])

@@ -161,7 +161,7 @@ def test_grpos_loss_is_that_of_trl_where_both_mean_the_same(
     generator = torch.Generator().manual_seed(0)
     old = (log_probs + 0.4 * torch.randn(2, 3, generator=generator)).detach()
     reference = (log_probs + 0.4 * torch.randn(2, 3, generator=generator)).detach()
-    advantages = torch.tensor([0.7, -1.2])
+    advantages = torch.tensor([0.7, -1.2]).unsqueeze(1)
     for bias_corrected in (True, False):
         found = surrogate(log_probs, old, advantages, mask, low=0.2, high=0.3, level=level)
         ratio = found.ratio if bias_corrected else None
@@ -179,7 +179,8 @@ def test_grpos_loss_is_that_of_trl_where_both_mean_the_same(
             {
                 "prompt_ids": sampled.ids[:, :-3], "prompt_mask": sampled.mask[:, :-3],
                 "completion_ids": sampled.ids[:, -3:], "completion_mask": sampled.answered,
-                "advantages": advantages, "old_per_token_logps": old, "ref_per_token_logps": reference,
+                "advantages": advantages.squeeze(1), "old_per_token_logps": old,
+                "ref_per_token_logps": reference,
             },
         )  # fmt: skip
         assert ours.item() == pytest.approx(told.item(), abs=1e-6)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from prompts.message import conversation
+from training.advantages import masked_mean
 from training.kl import k1, k3
 from training.rewards import Answer, Reward, Scores
 from training.rollout import Sampled, padded
@@ -59,9 +60,8 @@ def answered(
     settings: OnlineSettings,
     reward: Reward,
     watch: Watch,
-    most_trust: float = 1.0,
 ) -> Answered:
-    """Answer the rows' prompts and score the answers; `most_trust` is the bound of `Answered.trust`.
+    """Answer the rows' prompts and score the answers.
 
     Raises:
         TrainingError: a reward failed, or the policy ran away.
@@ -80,7 +80,7 @@ def answered(
         finished,
         log_probs,
         reference,
-        _trust(said.log_probs, log_probs, most_trust),
+        _trust(said.log_probs, log_probs, settings.vllm_importance_sampling_clip_max),
         scores,
         _taken(scores, finished, settings.missing_eos_penalty, like=log_probs),
     )
@@ -137,4 +137,6 @@ def _note(trainer: SamplingTrainer, told: Answered) -> None:
     trainer.note("kl", told.kl)
     trainer.note("kl_k3", told.quiet.sum(1).mean().item())
     trainer.note("length", told.sampled.lengths.float().mean().item())
+    if trainer.use_vllm:
+        trainer.note("sampler_trust", masked_mean(told.trust, told.sampled.answered).item())
     trainer.note("eos_rate", sum(told.finished) / len(told.finished))

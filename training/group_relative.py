@@ -66,16 +66,15 @@ def surrogate(
     """-min(rho A, clip(rho, 1 - low, 1 + high) A), rho = pi / pi_old (Shao et al. 2024, equation 3).
 
     By `level: sequence` rho is an answer's, to the power of one by its length (GSPO, Zheng et al. 2025,
-    equation 7). `advantages` are (answers,).
+    equation 7).
     """
     moved = log_probs - old
     if level == "sequence":
         moved = ((moved * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)).expand_as(moved)
     ratio = torch.exp(moved)
-    worth = advantages.unsqueeze(1)
     held = ratio.clamp(1 - low, 1 + high)
-    losses = -torch.min(ratio * worth, held * worth)
-    below, above = (ratio < 1 - low) & (worth < 0), (ratio > 1 + high) & (worth > 0)
+    losses = -torch.min(ratio * advantages, held * advantages)
+    below, above = (ratio < 1 - low) & (advantages < 0), (ratio > 1 + high) & (advantages > 0)
     return Surrogate(losses, below.float(), above.float(), ratio)
 
 

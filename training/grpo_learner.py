@@ -29,7 +29,7 @@ STATE = "grpo.json"
 
 @dataclass(frozen=True, slots=True)
 class GroupBatch:
-    """Rows of one forward pass; all but `advantages` (answers,) are (answers, answer).
+    """Rows of one forward pass; all tensors are (answers, answer).
 
     `shares` is what each token weighs in the loss of the whole optimizer step.
     """
@@ -37,9 +37,8 @@ class GroupBatch:
     sampled: Sampled
     old: Tensor
     reference: Tensor
-    trust: Tensor
-    shares: Tensor
     advantages: Tensor
+    shares: Tensor
 
 
 @dataclass(slots=True, eq=False)
@@ -64,13 +63,10 @@ class GRPO:
             settings=settings,
             reward=self.reward,
             watch=self.watch,
-            most_trust=settings.vllm_importance_sampling_clip_max,
         )
         found = group_advantages(told.taken, settings.num_generations, scaled=settings.scale_rewards)
         trainer.note("groups_without_variance", found.flat)
-        if settings.use_vllm:
-            trainer.note("sampler_trust", masked_mean(told.trust, told.sampled.answered).item())
-        return self._batches(trainer, told, found.advantages)
+        return self._batches(trainer, told, found.advantages.unsqueeze(1) * told.trust)
 
     def loss(self, trainer: SamplingTrainer, batch: GroupBatch) -> Tensor:
         """The clipped loss and the KL's, this batch's part of the step's."""
@@ -85,7 +81,7 @@ class GRPO:
             high=settings.epsilon_high or settings.epsilon,
             level=settings.importance_sampling_level,
         )
-        losses = found.losses * batch.trust
+        losses = found.losses
         if settings.beta:
             ratio = found.ratio if settings.use_bias_correction_kl else None
             losses = losses + settings.beta * kl_losses(log_probs, batch.reference, ratio)
@@ -116,8 +112,8 @@ class GRPO:
                 longest=settings.max_completion_length or settings.max_length,
             )
             rows = sampled.rows(places)
-            parts = (told.log_probs[places], told.reference[places], told.trust[places], weights)
-            batches.append(GroupBatch(rows, *(part[:, : rows.keep] for part in parts), advantages[places]))
+            known = (part[places] for part in (told.log_probs, told.reference, advantages))
+            batches.append(GroupBatch(rows, *(part[:, : rows.keep] for part in (*known, weights))))
         return batches
 
     def _learned_from(self, told: Answered) -> Tensor:

@@ -27,7 +27,7 @@ from engine.local_model import locate, pick_device, pick_dtype
 from engine.settings import ModelSettings
 from training.model import TrainingError
 from training.sampling import check_sampler
-from training.settings import GRPOSettings, TrainerSettings
+from training.settings import OnlineSettings, TrainerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def check_settings(model: ModelSettings, settings: TrainerSettings) -> None:
             f"report_to: {settings.report_to} needs the package of that name\n"
             f"run: pip install {settings.report_to}, or set report_to: none"
         )
-    if isinstance(settings, GRPOSettings):
+    if isinstance(settings, OnlineSettings):
         check_sampler(settings, model)
     try:
         config = AutoConfig.from_pretrained(locate(model.model), trust_remote_code=model.trust_remote_code)

@@ -21,6 +21,7 @@ from training.model import TrainingError
 from training.ppo_learner import PPO
 from training.rewards import open_reward
 from training.runaway import Watch
+from training.sampling import sampler_arguments
 from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings import PPOSettings
 
@@ -35,7 +36,7 @@ def _trainer(prepared: Prepared[PPOSettings]) -> Trainer:
         reference=None if settings.use_peft else load_reference(prepared.model, settings),
         model=prepared.policy.model,
         args=sampling_arguments(
-            online_arguments(prepared.arguments, settings),
+            online_arguments(prepared.arguments, settings) | sampler_arguments(settings),
             answers=settings.generation_batch_size,
             passes=settings.num_ppo_epochs,
             frozen_copy=settings.use_peft,

@@ -104,7 +104,8 @@ class PPO:
         mask = told.sampled.answered
         rewards = token_rewards(told.taken, told.far, mask, beta=self.kl.beta)
         found = gae(rewards, values, mask, gamma=self.settings.gamma, lam=self.settings.lam)
-        return Learned(told.log_probs, values, whitened(found.advantages, mask), found.returns)
+        advantages = whitened(found.advantages, mask) * told.trust
+        return Learned(told.log_probs, values, advantages, found.returns)
 
     def _batches(self, trainer: SamplingTrainer, sampled: Sampled, learned: Learned) -> list[Batch]:
         settings = self.settings

@@ -13,12 +13,12 @@ import torch
 from engine.local_model import pick_device
 from engine.settings import ModelSettings
 from training.model import TrainingError
-from training.settings import GRPOSettings
+from training.settings import OnlineSettings
 
 _WITHOUT = "or set use_vllm: false, which samples in this process"
 
 
-def sampler_arguments(settings: GRPOSettings) -> dict[str, Any]:
+def sampler_arguments(settings: OnlineSettings) -> dict[str, Any]:
     """TRL's options for sampling with vLLM; none where this process samples."""
     if not settings.use_vllm:
         return {}
@@ -34,7 +34,7 @@ def sampler_arguments(settings: GRPOSettings) -> dict[str, Any]:
     }
 
 
-def check_sampler(settings: GRPOSettings, model: ModelSettings) -> None:
+def check_sampler(settings: OnlineSettings, model: ModelSettings) -> None:
     """`TrainingError` where vLLM is asked for and cannot be had: package, GPU, server."""
     if not settings.use_vllm:
         return

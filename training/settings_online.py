@@ -48,6 +48,27 @@ class OnlineSettings(TrainerSettings):
     max_length_growth: float | None = Field(
         default=3.0, gt=1, description="stop where answers are so many times as long as at the start"
     )
+    use_vllm: bool = Field(
+        default=False, description="sample with vLLM, which needs a GPU and the package `vllm`"
+    )
+    vllm_mode: Literal["colocate", "server"] = Field(
+        default="colocate",
+        description="vLLM on the GPU that trains, or `trl vllm-serve` on GPUs of its own",
+    )
+    vllm_server_base_url: str = Field(
+        default="http://127.0.0.1:8000", description="where `trl vllm-serve` listens"
+    )
+    vllm_gpu_memory_utilization: float = Field(
+        default=0.3, gt=0, lt=1, description="colocate: share of the GPU's memory that vLLM takes"
+    )
+    vllm_enable_sleep_mode: bool = Field(
+        default=False, description="colocate: vLLM gives its memory back while the policy learns"
+    )
+    vllm_importance_sampling_clip_max: float = Field(
+        default=3.0,
+        gt=0,
+        description="the most that a token counts whose probability vLLM told lower than it is",
+    )
     save_steps: int | None = Field(
         default=20,
         ge=1,
@@ -199,27 +220,6 @@ class GRPOSettings(OnlineSettings):
         default=True,
         description="weigh a token's KL by its probability ratio, so that its gradient is that of the KL; "
         "false: the paper's estimate, whose gradient is another one",
-    )
-    use_vllm: bool = Field(
-        default=False, description="sample with vLLM, which needs a GPU and the package `vllm`"
-    )
-    vllm_mode: Literal["colocate", "server"] = Field(
-        default="colocate",
-        description="vLLM on the GPU that trains, or `trl vllm-serve` on GPUs of its own",
-    )
-    vllm_server_base_url: str = Field(
-        default="http://127.0.0.1:8000", description="where `trl vllm-serve` listens"
-    )
-    vllm_gpu_memory_utilization: float = Field(
-        default=0.3, gt=0, lt=1, description="colocate: share of the GPU's memory that vLLM takes"
-    )
-    vllm_enable_sleep_mode: bool = Field(
-        default=False, description="colocate: vLLM gives its memory back while the policy learns"
-    )
-    vllm_importance_sampling_clip_max: float = Field(
-        default=3.0,
-        gt=0,
-        description="the most that a token counts whose probability vLLM told lower than it is",
     )
 
     @model_validator(mode="after")
