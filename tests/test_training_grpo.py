@@ -123,7 +123,8 @@ def test_accumulated_batches_have_the_gradient_of_one(
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
     tiny_model: Path, tmp_path: Path, use_peft: bool
 ) -> None:
-    changes = {"save_steps": 1, "use_peft": use_peft, "num_iterations": 2, "generation_batch_size": 4}
+    changes = {"save_steps": 1, "use_peft": use_peft, "num_iterations": 2}
+    changes |= {"batch_size": 4, "generation_batch_size": 4}
 
     def run(out: Path, progress: Any = None) -> Trained:
         return train(tiny(tiny_model), out, progress=progress, **changes)
@@ -211,11 +212,14 @@ def test_a_row_that_a_verifier_does_not_apply_to_has_no_part_of_it(tiny_model: P
 
 
 def test_answers_without_an_end_can_be_left_out(tiny_model: Path, tmp_path: Path) -> None:
-    FUNCTIONS["unended"] = lambda _prompts, texts: [float(len(text)) for text in texts]
-    changes = {"max_completion_length": 1, "reward_funcs": ({"function": "unended"},)}
-    told = log(train(tiny(tiny_model), tmp_path / "out", mask_truncated_completions=True, **changes).folder)
-    assert told[0]["eos_rate"] < 0.5
-    assert all(entry["loss"] == 0 for entry in told if entry["eos_rate"] == 0)
+    FUNCTIONS["by_place"] = lambda _prompts, texts: [float(place) for place in range(len(texts))]
+    changes = {"max_completion_length": 1, "reward_funcs": ({"function": "by_place"},), "batch_size": 8}
+    for left_out in (True, False):
+        out = tmp_path / str(left_out)
+        told = rollouts(train(tiny(tiny_model), out, mask_truncated_completions=left_out, **changes).folder)
+        unended = [entry["grad_norm"] for entry in told if entry["eos_rate"] == 0]
+        assert unended
+        assert all((norm == 0) == left_out for norm in unended)
 
 
 def test_a_reward_that_fails_leaves_the_checkpoint(tiny_model: Path, tmp_path: Path) -> None:

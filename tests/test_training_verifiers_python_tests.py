@@ -16,8 +16,8 @@ SETTINGS = VerifierSettings(check="python_tests", timeout_s=4, memory_mb=256)
 TESTS = "assert add(2, 3) == 5\nassert add(-1, 1) == 0"
 
 
-def graded(program: str, tests: object = TESTS) -> float:
-    [score] = python_tests([Attempt(program, tests)], SETTINGS)
+def graded(program: str, tests: object = TESTS, *, seconds: float = 4) -> float:
+    [score] = python_tests([Attempt(program, tests)], SETTINGS.model_copy(update={"timeout_s": seconds}))
     return score
 
 
@@ -40,8 +40,8 @@ def test_a_program_that_leaves_before_its_tests_is_wrong() -> None:
 
 
 def test_time_and_memory_have_limits() -> None:
-    assert graded("while True: pass", "assert True") == 0
-    assert graded("import time; time.sleep(60)", "assert True") == 0
+    assert graded("while True: pass", "assert True", seconds=0.2) == 0
+    assert graded("import time; time.sleep(60)", "assert True", seconds=0.2) == 0
     assert graded("held = bytearray(10**9)", "assert True") == 0
     assert graded("held = bytearray(10**7)", "assert held is not None") == 1
 

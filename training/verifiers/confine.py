@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import resource
+import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,13 +158,18 @@ def _allow(libc: ctypes.CDLL, rules: int, paths: Sequence[str], rights: int) -> 
 
 def _watch(folder: str) -> Callable[[str, tuple], None]:
     def hook(event: str, arguments: tuple) -> None:
-        if event.startswith(_REFUSED_EVENTS):
+        if event.startswith(_REFUSED_EVENTS) and not _is_local_pair(event, arguments):
             raise PermissionError(f"{event} is not for programs under test")
         wants_to_write = event.startswith(_WRITING_EVENTS) or (event == "open" and _writes(arguments))
         if wants_to_write and not _inside(arguments[0], folder):
             raise PermissionError(f"{event}: files are written in the working folder alone")
 
     return hook
+
+
+def _is_local_pair(event: str, arguments: tuple) -> bool:
+    """Whether a socket is one of those that the program's own threads wake each other by, as asyncio's do."""
+    return event == "socket.__new__" and arguments[1] == getattr(socket, "AF_UNIX", None)
 
 
 def _writes(arguments: tuple) -> bool:
