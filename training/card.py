@@ -23,6 +23,7 @@ METHODS: Mapping[MethodName, str] = {
     "rrhf": "ranking responses that a judge has ranked (RRHF)",
     "ppo": "proximal policy optimisation against a reward",
     "grpo": "group-relative policy optimisation against a reward",
+    "online_dpo": "direct preference optimisation on its own answers, compared as it learned",
 }
 
 _FILES = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` "

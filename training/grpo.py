@@ -28,7 +28,7 @@ def _trainer(prepared: Prepared[GRPOSettings]) -> Trainer:
     set_seed(seed)
     learner = GRPO(
         settings,
-        open_reward(settings.reward_funcs, prepared.model),
+        open_reward(settings.reward_funcs, prepared.model, judge=prepared.judge),
         Watch(settings.max_kl, settings.max_length_growth, Path(prepared.arguments["output_dir"])),
         seed,
     )

@@ -6,15 +6,18 @@ and so through the run's journal, as labels do: a run that goes on after a kill 
 """
 
 import asyncio
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from labeling.judge import Judge
-from labeling.model import Comparison, Judgment, Labelled
+from labeling.methods.pointwise import TEMPLATE as ALONE
+from labeling.model import MAKING_PAIRS, Comparison, Labelled
 from labeling.scoring import Response, Scorer
-from labeling.trust import Belief
+from labeling.trust import Believing
 from pipeline.context import Context, RowContext
 from pipeline.runner import HasId, Outcome, Program, collect, run_rows
 from training.model import TrainingError
@@ -44,7 +47,25 @@ class OnlineJudge:
     judge: Judge
     context: Context
     loop: asyncio.AbstractEventLoop
-    believed: Callable[[Judgment], Belief]
+    believed: Believing
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that its answers depend on: engines, constitution, templates, settings."""
+        judge = self.judge
+        settings = judge.settings.model_dump(mode="json", exclude=set(MAKING_PAIRS))
+        trust = self.believed.trust.digest if self.believed.trust else ""
+        parts: dict[str, object] = {
+            "engines": {
+                role: self.context.engines[role].fingerprint.digest for role in judge.settings.judges
+            },
+            "constitution": judge.constitution.digest,
+            "templates": {name: judge.prompts.hash(name) for name in (*judge.templates, ALONE)},
+            "settings": settings,
+            "trust": trust,
+            "seed": self.context.seed,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def scores(self, responses: Sequence[Response]) -> Callable[[], list[float | None]]:
         """Ask for a score of each response, -1 to 1; one that cannot be had is None.

@@ -20,7 +20,7 @@ from training.preferring import ByJudge, ByScore, Preferring
 from training.rewards import open_reward
 from training.runaway import Watch
 from training.seams_online import SamplingTrainer, sampling_arguments
-from training.settings_online import OnlineDPOSettings
+from training.settings_online_dpo import OnlineDPOSettings
 
 
 def _trainer(prepared: Prepared[OnlineDPOSettings]) -> Trainer:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.context import derived_seed
-from training.answered import answers_of, log_probs_of
+from training.answered import answers_of, log_probs_of, note_parts
 from training.kl import k1, k3
 from training.model import TrainingError
 from training.preference_losses import LOSSES
@@ -24,7 +24,7 @@ from training.preferring import IDENTICAL, Preferences, Preferring
 from training.rollout import Sampled, padded
 from training.runaway import Watch
 from training.seams_online import SamplingTrainer
-from training.settings_online import OnlineDPOSettings
+from training.settings_online_dpo import OnlineDPOSettings
 
 STATE = "online_dpo.json"
 
@@ -166,7 +166,7 @@ class OnlineDPO:
         batches: list[PairBatch] = []
         for _ in range(settings.num_iterations):
             order = torch.randperm(len(found.pairs), generator=generator)
-            for step in order.tensor_split(settings.steps_per_rollout // settings.num_iterations):
+            for step in order.tensor_split(settings.steps_a_pass):
                 for some in step.tensor_split(settings.gradient_accumulation_steps):
                     places = torch.cat([chosen[some], rejected[some]]).to(trainer.device)
                     rows = sampled.rows(places) if len(some) else sampled
@@ -188,8 +188,7 @@ def _note(trainer: SamplingTrainer, found: Preferences) -> None:
     if found.scores is not None:
         total = found.scores.total
         trainer.note("score", sum(total) / len(total))
-        for name, given in found.scores.parts.items():
-            trainer.note(f"score/{name}", sum(given) / len(given))
+        note_parts(trainer, found.scores)
         trainer.note(
             "score/chosen", sum(total[pair.chosen] for pair in found.pairs) / max(len(found.pairs), 1)
         )

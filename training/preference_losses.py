@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from training.bradley_terry import pair_losses
-from training.settings_online import PairLoss
+from training.settings_online_dpo import PairLoss
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 

@@ -6,7 +6,7 @@ model with one number a token, as `training.critic` and `training.rewards` use i
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import cast
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, TaskType, load_peft_weights, set_peft_model_state_dict
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from trl.trainer.utils import disable_dropout_in_model
 
@@ -41,6 +42,14 @@ class Beside:
         with self.worn():
             hidden = backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return self.head(hidden).squeeze(-1)
+
+    @torch.no_grad()
+    def rewards(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        """The number of each row's last token, asked as one batch."""
+        ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+        mask = pad_sequence([torch.ones(len(row), dtype=torch.long) for row in rows], batch_first=True)
+        told = self.numbers(ids.to(self.head.weight.device), mask.to(self.head.weight.device))
+        return [told[place, len(row) - 1].item() for place, row in enumerate(rows)]
 
     def worn(self) -> contextlib.AbstractContextManager[None]:
         """A backward pass belongs in here."""

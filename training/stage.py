@@ -23,7 +23,7 @@ from training.load import precision
 from training.model import Progress, Trained, TrainingError
 from training.samples import answer, write_samples
 from training.save import save_weights, write_json, write_recipe
-from training.seams import REFERENCE_ADAPTER, StepsToProgress, silence
+from training.seams import StepsToProgress, silence
 from training.settings import MethodName, TrainerSettings
 from training.tokens import TokenizedRows
 from training.workspace import Workspace
@@ -167,8 +167,9 @@ def _train(trainer: Trainer, workspace: Workspace, progress: Progress | None) ->
     checkpoint = workspace.last_checkpoint()
     if checkpoint is not None:
         # A second adapter in a checkpoint makes `transformers` load that one only and leave the trained one
-        # as it began. The reference does not change, so its copy is not needed.
-        shutil.rmtree(checkpoint / REFERENCE_ADAPTER, ignore_errors=True)
+        # as it began. What does not change is not needed, and what learns beside the policy has its own file.
+        for config in list(checkpoint.glob("*/adapter_config.json")):
+            shutil.rmtree(config.parent)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _check_finite(trainer, workspace.out)
