@@ -10,6 +10,7 @@ adapter of the SFT stage. Advantages are whitened over the whole rollout, reward
 from pathlib import Path
 from typing import cast
 
+import torch
 from peft import PeftModel
 from transformers import Trainer, set_seed
 
@@ -53,7 +54,9 @@ def _trainer(prepared: Prepared[PPOSettings]) -> Trainer:
     )
     if trainer.accelerator.num_processes > 1:
         raise TrainingError("PPO runs in one process: its critic's gradients are not shared between several")
-    learner = _learner(prepared, cast("PeftModel", trainer.model), apart)
+    # What new adapters draw must not move what is sampled: a shared base learns what another one does.
+    with torch.random.fork_rng():
+        learner = _learner(prepared, cast("PeftModel", trainer.model), apart)
     trainer.teach(learner, beside=learner.critic)
     return trainer
 
