@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,10 @@ def rollouts(folder: Path) -> list[dict[str, float]]:
 
 
 def prefers_vowels(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
-    """Whichever response has more of them, whatever it is called; it tells by the letters shown."""
-    shown = asked(prompt)
-    first, second = shown.rfind("(A)"), shown.rfind("(B)")
-    counts = [sum(mark in "aeiou" for mark in part) for part in (shown[first:second], shown[second:])]
-    ahead = 1 / (1 + math.exp((counts[1] - counts[0]) / 4))
+    """Whichever response has more of them, however it is called."""
+    shown = re.findall(r"<response (\S+)>\n(.*?)\n</response \1>", asked(prompt), re.DOTALL)
+    first, second = (sum(mark in "aeiou" for mark in text) for _, text in shown)
+    ahead = 1 / (1 + math.exp((second - first) / 4))
     return {"A": 0.9 * ahead, "B": 0.9 * (1 - ahead)}
 
 

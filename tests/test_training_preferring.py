@@ -12,7 +12,8 @@ from prompts.message import Conversation, Message, Prompt
 from tests.labeling_fixtures import always_a, asked, likes_good
 from tests.online_judges import judging
 from training.preferring import ByJudge, ByScore, Preference, groups_of
-from training.rewards import Answer, ByFunction, Part, Reward
+from training.raters import ByFunction
+from training.rewards import Answer, Part, Reward
 
 PROMPT = (Message("user", "How?"),)
 

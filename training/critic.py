@@ -22,7 +22,7 @@ from trl.trainer.utils import disable_dropout_in_model
 from engine.reward_head import HEAD
 from engine.settings import ModelSettings
 from training.load_reward import load_reward_policy
-from training.rewards import reward_model, scale_of
+from training.raters import reward_model, scale_of
 from training.scale import Scale
 from training.settings import PPOSettings
 

@@ -17,7 +17,7 @@ from training.method import Method, Prepared
 from training.model import TrainingError
 from training.online_dpo_learner import OnlineDPO
 from training.preferring import ByJudge, ByScore, Preferring
-from training.rewards import open_reward
+from training.raters import open_reward
 from training.runaway import Watch
 from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings_online_dpo import OnlineDPOSettings

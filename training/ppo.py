@@ -22,7 +22,8 @@ from training.load import load_reference
 from training.method import Method, Prepared
 from training.model import TrainingError
 from training.ppo_learner import PPO
-from training.rewards import ByModel, Reward, open_reward, scale_of
+from training.raters import ByModel, open_reward, scale_of
+from training.rewards import Reward
 from training.runaway import Watch
 from training.sampling import sampler_arguments
 from training.seams_online import SamplingTrainer, sampling_arguments

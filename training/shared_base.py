@@ -2,7 +2,7 @@
 
 Under LoRA critic and reward models differ from the policy by an adapter and a head alone, so that one set of
 base weights serves policy, reference, critic and rewards. In: the policy in memory, with its adapter. Out: a
-model with one number a token, as `training.critic` and `training.rewards` use it.
+model with one number a token, as `training.critic` and `training.raters` use it.
 """
 
 import contextlib
