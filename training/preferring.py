@@ -134,9 +134,13 @@ class ByJudge:
             dropped[belief.why] += 1
             return None
         first, second = group.places_of(item.comparison)
-        if belief.winner == "first":
-            return Preference(first, second, belief.probability)
-        return Preference(second, first, 1 - belief.probability)
+        ahead = belief.probability if belief.winner == "first" else 1 - belief.probability
+        if ahead <= 0.5:  # a calibrator may turn a label that is hardly one
+            dropped[TIE] += 1
+            return None
+        return (
+            Preference(first, second, ahead) if belief.winner == "first" else Preference(second, first, ahead)
+        )
 
     def _consistency(self, items: Sequence[Labelled | None]) -> float | None:
         judged = [item.judgment.agree for item in items if item is not None]
