@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from engine.settings import ModelSettings
 from prompts.message import Conversation
 from training.card import model_card
+from training.course import course_table
 from training.data import reasons
 from training.hub import push
 from training.load import precision
@@ -154,6 +156,7 @@ def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapp
         facts=job.card,
         numbers={name: f"{value:.6g}" for name, value in metrics.items()},
         dropped=reasons(rows.dropped),
+        course=course_table(json.loads((folder / "trainer_state.json").read_text())["log_history"]),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     dropped = [{"row": drop.row, "reason": drop.reason} for drop in rows.dropped]
