@@ -135,4 +135,4 @@ def _head(policy: PeftModel, state: Mapping[str, Tensor] | None = None) -> Float
         torch.nn.init.zeros_(head.weight)
     else:
         head.load_state_dict(dict(state))
-    return head.to(base.device)
+    return head.requires_grad_(requires_grad=False).to(base.device)
