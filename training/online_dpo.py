@@ -19,6 +19,7 @@ from training.online_dpo_learner import OnlineDPO
 from training.preferring import ByJudge, ByScore, Preferring
 from training.raters import open_reward
 from training.runaway import Watch
+from training.sampling import sampler_arguments
 from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings_online_dpo import OnlineDPOSettings
 
@@ -35,7 +36,8 @@ def _trainer(prepared: Prepared[OnlineDPOSettings]) -> Trainer:
         args=sampling_arguments(
             # The trainer counts answers, and a batch of pairs is made of those to as many prompts.
             online_arguments(prepared.arguments, settings)
-            | {"per_device_train_batch_size": settings.batch_size * settings.num_generations},
+            | {"per_device_train_batch_size": settings.batch_size * settings.num_generations}
+            | sampler_arguments(settings, prepared.model),
             answers=settings.generation_batch_size,
             passes=settings.num_iterations,
             frozen_copy=settings.use_peft,
