@@ -37,7 +37,7 @@ def _trainer(prepared: Prepared[OnlineDPOSettings]) -> Trainer:
             # The trainer counts answers, and a batch of pairs is made of those to as many prompts.
             online_arguments(prepared.arguments, settings)
             | {"per_device_train_batch_size": settings.batch_size * settings.num_generations}
-            | sampler_arguments(settings, prepared.model),
+            | sampler_arguments(settings),
             answers=settings.generation_batch_size,
             passes=settings.num_iterations,
             frozen_copy=settings.use_peft,
