@@ -226,10 +226,11 @@ class Recipe(Section):
     @property
     def asks_online(self) -> tuple[Stage, ...]:
         """The stages that ask the judges while they train."""
-        found = {stage: self.section(stage) for stage in self.stages}
-        return tuple(
-            stage for stage, each in found.items() if isinstance(each, OnlineSettings) and each.asks_judge
-        )
+        return tuple(stage for stage in self.stages if self._asks_online(stage))
+
+    def _asks_online(self, stage: Stage) -> bool:
+        settings = self.section(stage)
+        return isinstance(settings, OnlineSettings) and settings.asks_judge
 
     @property
     def trained_on_labels(self) -> tuple[Stage, ...]:

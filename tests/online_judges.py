@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from engine.scripted import ScriptedEngine
 from labeling.trust import Believing
@@ -17,7 +18,7 @@ from training.judge import OnlineJudge
 
 @contextmanager
 def judging(
-    engine: ScriptedEngine, folder: Path, *, stop: Stop | None = None, **settings: object
+    engine: ScriptedEngine, folder: Path, *, stop: Stop | None = None, **settings: Any
 ) -> Iterator[OnlineJudge]:
     """The engine in every judge's role, by a journal in the folder, as `solon train` has it."""
     loop = asyncio.new_event_loop()

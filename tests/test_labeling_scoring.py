@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def by_words(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
 
 
 async def scored(
-    engine: ScriptedEngine, folder: Path, *responses: Response, **settings: object
+    engine: ScriptedEngine, folder: Path, *responses: Response, **settings: Any
 ) -> list[float | None]:
     """By one journal; every role is the engine's."""
     way = judge(**settings)

@@ -121,7 +121,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tiny_model: Path, tmp_pa
     found = []
     for size, accumulated in ((4, 1), (1, 4)):
         out = tmp_path / str(size)
-        changes = {"batch_size": size, "gradient_accumulation_steps": accumulated}
+        changes: dict[str, Any] = {"batch_size": size, "gradient_accumulation_steps": accumulated}
         train(tiny(tiny_model), out, epochs=1, generation_batch_size=8, **changes)
         [told] = rollouts(out)
         found.append([told["grad_norm"], told["loss"]])

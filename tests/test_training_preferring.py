@@ -11,7 +11,7 @@ from engine.scripted import ScriptedEngine
 from prompts.message import Conversation, Message, Prompt
 from tests.labeling_fixtures import always_a, asked, likes_good
 from tests.online_judges import judging
-from training.preferring import ByJudge, ByScore, Preference, groups_of
+from training.preferring import ByJudge, ByScore, Preferences, groups_of
 from training.raters import ByFunction
 from training.rewards import Answer, Part, Reward
 
@@ -26,6 +26,10 @@ def words(_prompts: Sequence[Conversation], completions: Sequence[str]) -> list[
     return [float(len(text.split())) for text in completions]
 
 
+def found(told: Preferences) -> list[tuple[int, int, float]]:
+    return [(pair.chosen, pair.rejected, pair.probability) for pair in told.pairs]
+
+
 def by_words(to_each: int, temperature: float = 1.0, penalty: float = 0.0) -> ByScore:
     reward = Reward((Part("words", ByFunction(words), 1.0),))
     return ByScore(reward, to_each, temperature=temperature, penalty=penalty)
@@ -38,7 +42,7 @@ def test_answers_to_a_prompt_stand_side_by_side() -> None:
 def test_the_higher_score_is_better_by_the_logistic_of_the_difference() -> None:
     told = by_words(2, temperature=2.0).begin(answers("one", "one two three", "a b", "a"))()
     sure, less = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(-0.5))
-    assert told.pairs == (Preference(1, 0, pytest.approx(sure)), Preference(2, 3, pytest.approx(less)))
+    assert found(told) == [(1, 0, pytest.approx(sure)), (2, 3, pytest.approx(less))]
     assert told.scores is not None
     assert told.scores.total == (1, 3, 2, 1)
     assert told.consistency is None
@@ -65,7 +69,7 @@ def test_a_judge_names_the_better_one_in_both_orders(tmp_path: Path) -> None:
     engine = ScriptedEngine(choice=likes_good)
     with judging(engine, tmp_path) as judge:
         told = ByJudge(judge, 2).begin(answers("BAD one", "GOOD one", "GOOD two", "BAD two"))()
-    assert told.pairs == (Preference(1, 0, pytest.approx(0.8)), Preference(2, 3, pytest.approx(0.8)))
+    assert found(told) == [(1, 0, pytest.approx(0.8)), (2, 3, pytest.approx(0.8))]
     assert told.consistency == 1
     assert len(engine.calls) == 4
 
@@ -101,7 +105,7 @@ def test_a_judge_ranks_more_than_two(tmp_path: Path) -> None:
     engine = ScriptedEngine(choice=by_number)
     with judging(engine, tmp_path) as judge:
         told = ByJudge(judge, 3).begin(answers("value 2 here", "value 3 here", "value 1 here"))()
-    assert told.pairs == (Preference(1, 2, pytest.approx(0.8)),)
+    assert found(told) == [(1, 2, pytest.approx(0.8))]
     assert len(engine.calls) == 6
 
 

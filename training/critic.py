@@ -96,7 +96,7 @@ class Critic:
 def critic_of(model: Headed, settings: PPOSettings, scale: Scale | None) -> Critic:
     """The critic that trains all of a model's own weights."""
     for weight in model.named().values():
-        weight.requires_grad_(requires_grad=True)
+        weight.requires_grad_()
     return Critic(model, scale, settings.value_learning_rate, settings.value_warmup_ratio)
 
 

@@ -37,7 +37,7 @@ class Beside:
 
     def numbers(self, ids: Tensor, mask: Tensor) -> Tensor:
         """One number for each token, from it and those before it; (rows, tokens), float32."""
-        base = self.policy.get_base_model()
+        base = cast("PreTrainedModel", self.policy.get_base_model())
         backbone = getattr(base, base.base_model_prefix)
         with self.worn():
             hidden = backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
@@ -116,7 +116,7 @@ def _add(policy: PeftModel, adapter: str, config: LoraConfig) -> None:
     disable_dropout_in_model(policy)
     policy.requires_grad_(requires_grad=False)
     for weight in trained:
-        weight.requires_grad_(requires_grad=True)
+        weight.requires_grad_()
 
 
 def _copy(policy: PeftModel, source: str, target: str) -> None:
