@@ -66,11 +66,11 @@ def rollouts(folder: Path) -> list[dict[str, float]]:
     return [entry for entry in log(folder) if "pairs" in entry]
 
 
-def prefers_vowels(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
-    """Whichever response has more of them, however it is called."""
+def prefers_large(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
+    """Whichever response has the larger sum of letters, by some measure, however it is called."""
     shown = re.findall(r"<response (\S+)>\n(.*?)\n</response \1>", asked(prompt), re.DOTALL)
-    first, second = (sum(mark in "aeiou" for mark in text) for _, text in shown)
-    ahead = 1 / (1 + math.exp((second - first) / 4))
+    first, second = (sum(map(ord, text)) % 101 for _, text in shown)
+    ahead = 1 / (1 + math.exp((second - first) / 50))
     return {"A": 0.9 * ahead, "B": 0.9 * (1 - ahead)}
 
 
@@ -95,7 +95,7 @@ def test_the_policy_moves_to_what_scores_more(tmp_path: Path) -> None:
 
 
 def test_what_is_logged_tells_how_it_goes(tiny_model: Path, tmp_path: Path) -> None:
-    with judging(ScriptedEngine(choice=prefers_vowels), tmp_path / "run") as judge:
+    with judging(ScriptedEngine(choice=prefers_large), tmp_path / "run") as judge:
         trained = train(tiny(tiny_model), tmp_path / "out", judge=judge, **BY_JUDGE)
     told = rollouts(trained.folder)
     assert {
@@ -109,7 +109,7 @@ def test_what_is_logged_tells_how_it_goes(tiny_model: Path, tmp_path: Path) -> N
 def test_the_judge_is_asked_once_of_each_answer_and_order_over_two_sittings(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    engine = ScriptedEngine(choice=prefers_vowels)
+    engine = ScriptedEngine(choice=prefers_large)
     for name in ("first", "second"):
         with judging(engine, tmp_path / "run") as judge:
             train(tiny(tiny_model), tmp_path / name, judge=judge, **BY_JUDGE)
@@ -138,7 +138,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
         if told.step == 5:
             raise StopError
 
-    engine = ScriptedEngine(choice=prefers_vowels)
+    engine = ScriptedEngine(choice=prefers_large)
     with judging(engine, tmp_path / "whole-run") as judge:
         whole = train(tiny(tiny_model), tmp_path / "whole", judge=judge, **changes)
     once = len(engine.calls)
@@ -206,7 +206,7 @@ def test_a_judge_that_fails_leaves_the_checkpoint(tiny_model: Path, tmp_path: Pa
     def breaks(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
         nonlocal calls
         calls += 1
-        return prefers_vowels(prompt, labels) if calls <= 8 else dict.fromkeys(labels, float("nan"))
+        return prefers_large(prompt, labels) if calls <= 8 else dict.fromkeys(labels, float("nan"))
 
     with (
         judging(ScriptedEngine(choice=breaks), tmp_path / "run") as judge,

@@ -26,6 +26,7 @@ from engine.settings import ModelSettings
 from prompts.message import Conversation, Message, Prompt
 from tests.labeling_fixtures import asked
 from tests.online_judges import judging
+from training.judge import OnlineJudge
 from training.model import Trained, TrainingError, TrainingProgress
 from training.ppo import train_ppo
 from training.reward import train_reward
@@ -51,7 +52,9 @@ def letters(_prompts: Sequence[Conversation], completions: Sequence[str]) -> lis
 FUNCTIONS["letters"] = letters
 
 
-def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: Any) -> Trained:
+def train(
+    model: ModelSettings, out: Path, *, progress: Any = None, judge: OnlineJudge | None = None, **changes: Any
+) -> Trained:
     return train_ppo(
         ROWS,
         model=model,
@@ -61,6 +64,7 @@ def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: A
         card={"constitution": "calm 1"},
         samples=[(Message("user", "Hi"),)],
         progress=progress,
+        judge=judge,
     )
 
 
