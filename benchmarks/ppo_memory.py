@@ -68,7 +68,7 @@ def ppo(batch: int, prompt: int, answer: int, folder: Path, *, shared: bool) -> 
         {
             **LORA, "batch_size": batch, "generation_batch_size": batch, "num_ppo_epochs": 1, "epochs": 1,
             "value_warmup": 0, "max_completion_length": answer, "max_length": 1024, "shared_base": shared,
-            "reward_funcs": [{"reward_model": str(folder / "reward")}],
+            "reward_funcs": ({"reward_model": str(folder / "reward")},),
         }
     )  # fmt: skip
     trained = train_ppo(

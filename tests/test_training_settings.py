@@ -108,7 +108,7 @@ def test_prompts_need_room_beside_answers() -> None:
 
 
 def test_a_part_of_a_reward_is_a_model_or_a_function_that_is_known() -> None:
-    with pytest.raises(ValueError, match="either `reward_model` or `function`"):
+    with pytest.raises(ValueError, match="give one of `reward_model`, `judge`"):
         RewardPart()
     with pytest.raises(ValueError, match="did you mean 'brevity'"):
         RewardPart(function="brevety")
@@ -138,5 +138,5 @@ def test_a_rollout_of_pairs_is_whole() -> None:
     with pytest.raises(ValueError, match=r"no multiple of batch_size x .* x num_generations = 12"):
         OnlineDPOSettings(generation_batch_size=32, batch_size=2, num_generations=3)
     assert OnlineDPOSettings().asks_judge
-    assert not OnlineDPOSettings.model_validate({"reward_funcs": [{"function": "brevity"}]}).asks_judge
-    assert PPOSettings.model_validate({"reward_funcs": [{"judge": "pointwise"}]}).asks_judge
+    assert not OnlineDPOSettings.model_validate({"reward_funcs": ({"function": "brevity"},)}).asks_judge
+    assert PPOSettings.model_validate({"reward_funcs": ({"judge": "pointwise"},)}).asks_judge
