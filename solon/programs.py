@@ -3,6 +3,7 @@
 In: a `LoadedRecipe`. Out: the programs of the stages that ask models, and their rows.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -23,7 +24,7 @@ from prompts.message import as_dicts
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests, read_requests
 from solon.recipe import LoadedRecipe
 from solon.work import RunError
-from training.settings import PPOSettings
+from training.settings import OnlineSettings
 
 
 def reviser(loaded: LoadedRecipe) -> Reviser:
@@ -33,7 +34,7 @@ def reviser(loaded: LoadedRecipe) -> Reviser:
 def labeler(loaded: LoadedRecipe) -> Labeler:
     """Raises `RunError` where the recipe has no `labeling` section."""
     settings = loaded.recipe.labeling
-    if settings is None:
+    if settings is None or not settings.pairs:
         raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
     return Labeler(Judge(loaded.constitution, loaded.prompts, settings))
 
@@ -69,7 +70,8 @@ class TrainingRequests:
 
     def __iter__(self) -> Iterator[Request]:
         data, base = self.loaded.data, self.loaded.folder
-        yield from iter_requests(data.red_team, "red_team", base=base)
+        if data.red_team is not None:
+            yield from iter_requests(data.red_team, "red_team", base=base)
         if data.helpful is not None:
             yield from iter_requests(data.helpful, "helpful", base=base)
 
@@ -77,6 +79,8 @@ class TrainingRequests:
 def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
     """The prompts to learn from; `InputError` where they cannot be used, or some are held out."""
     data, base = loaded.data, loaded.folder
+    if data.red_team is None:
+        return TrainingRequests(loaded, 0)
     count = check_requests(data.red_team, "red_team", base=base)
     if data.helpful is not None:
         count += check_requests(data.helpful, "helpful", base=base)
@@ -91,7 +95,8 @@ def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
 
 @dataclass(frozen=True, slots=True)
 class PromptsToAnswer:
-    """Rows with `prompt` for online methods: all red-team prompts, and helpful ones drawn by the seed.
+    """Rows with `prompt` for online methods, and what other columns they have: those of `data.prompts`, or
+    all red-team prompts, and helpful ones drawn by the seed.
 
     `last` is the largest number of a helpful prompt that is drawn; -1 where none is.
     """
@@ -101,16 +106,25 @@ class PromptsToAnswer:
 
     def __iter__(self) -> Iterator[dict[str, object]]:
         data, base = self.loaded.data, self.loaded.folder
-        for request in iter_requests(data.red_team, "red_team", base=base):
-            yield {"prompt": as_dicts(request.conversation)}
+        source = data.prompts or data.red_team
+        if source is not None:
+            yield from map(_asked, iter_requests(source, "red_team", base=base))
         for request in _helpful(self.loaded):
             if _number(self.loaded, request) <= self.last:
-                yield {"prompt": as_dicts(request.conversation)}
+                yield _asked(request)
 
 
-def prompts_to_answer(loaded: LoadedRecipe, settings: PPOSettings) -> PromptsToAnswer:
+def _asked(request: Request) -> dict[str, object]:
+    columns = json.loads(request.columns) if request.columns else {}
+    return {**columns, "prompt": as_dicts(request.conversation)}
+
+
+def prompts_to_answer(loaded: LoadedRecipe, settings: OnlineSettings) -> PromptsToAnswer:
     """As many helpful prompts as make `helpful_share` of all, or as many as there are."""
-    red_team = check_requests(loaded.data.red_team, "red_team", base=loaded.folder)
+    source = loaded.data.red_team
+    if loaded.data.prompts is not None or source is None:
+        return PromptsToAnswer(loaded, -1)
+    red_team = check_requests(source, "red_team", base=loaded.folder)
     wanted = round(red_team * settings.helpful_share / (1 - settings.helpful_share))
     drawn = nsmallest(wanted, (_number(loaded, request) for request in _helpful(loaded)))
     return PromptsToAnswer(loaded, drawn[-1] if drawn else -1)

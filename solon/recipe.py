@@ -25,12 +25,13 @@ from labeling.pair_settings import Export
 from prompts.render import Family, Prompts
 from solon.overrides import override
 from training.reward_part import RUN, RewardPart
-from training.settings import PPOSettings, TrainingSettings
+from training.settings import OnlineSettings, TrainingSettings
 
 FILE_NAME = "recipe.yaml"
 
 Stage = Literal[
-    "audit", "critique", "sft", "label", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "evaluate",
+    "audit", "critique", "sft", "label", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo",
+    "online_dpo", "evaluate",
 ]  # fmt: skip
 """What a run does, in this order; a stage whose section is null is left out."""
 
@@ -45,6 +46,8 @@ SECTIONS: Mapping[Stage, str] = {
     "kto": "training.kto",
     "rrhf": "training.rrhf",
     "ppo": "training.ppo",
+    "grpo": "training.grpo",
+    "online_dpo": "training.online_dpo",
     "evaluate": "evaluation",
 }
 """The part of a recipe that each stage is described by, in the stages' order."""
@@ -58,10 +61,10 @@ LEARN_FROM_LABELS: Mapping[Stage, Export] = {
 }
 """The stages that learn from labels, and the export of `labeling` that each of them reads."""
 
-ONLINE: tuple[Stage, ...] = ("ppo",)
+ONLINE: tuple[Stage, ...] = ("ppo", "grpo", "online_dpo")
 """The stages that learn from answers of their own to the recipe's prompts."""
 
-POLICIES: tuple[Stage, ...] = ("sft", "dpo", "orpo", "kto", "rrhf", "ppo")
+POLICIES: tuple[Stage, ...] = ("sft", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo", "online_dpo")
 """The stages that train a model which answers, and so is evaluated."""
 
 ROLES = frozenset({"assistant", "critic", "judge", "policy", "model"})
@@ -94,10 +97,26 @@ class Source(Section):
 class DataSettings(Section):
     """The prompts to learn from. None of them may be among the held-out ones of `evaluation`."""
 
-    red_team: Source = Field(description="prompts whose answers are critiqued and revised")
+    red_team: Source | None = Field(
+        default=None,
+        description="prompts whose answers are critiqued and revised; null: none, and online methods alone",
+    )
     helpful: Source | None = Field(
         default=None, description="prompts to go on answering; the assistant's own answers to them are kept"
     )
+    prompts: Source | None = Field(
+        default=None,
+        description="prompts that the online methods answer, with the columns that verifiers read; null: the "
+        "red-team prompts, and a share of the helpful ones",
+    )
+
+    @model_validator(mode="after")
+    def _has_prompts(self) -> "DataSettings":
+        if self.red_team is None and self.prompts is None:
+            raise ValueError("give `red_team` (or `prompts`, for the online methods alone)")
+        if self.helpful is not None and self.red_team is None:
+            raise ValueError("`helpful` prompts go with `red_team` ones: give those too")
+        return self
 
 
 class ModelsSettings(Section):
@@ -173,11 +192,15 @@ class Recipe(Section):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that the recipe has, in their order; without data only the judge can be audited."""
-        return tuple(
-            stage
-            for stage in SECTIONS
-            if self.section(stage) is not None and (self.data is not None or stage == "audit")
-        )
+        return tuple(stage for stage in SECTIONS if self.section(stage) is not None and self._has_data(stage))
+
+    def _has_data(self, stage: Stage) -> bool:
+        """Whether there are prompts that the stage could work on, and pairs to label."""
+        if self.data is None:
+            return stage == "audit"
+        if stage == "label":
+            return self.labeling is not None and bool(self.labeling.pairs)
+        return self.data.red_team is not None or stage != "critique"
 
     def section(self, stage: Stage) -> Section | None:
         """What describes the stage; None where the recipe leaves it out."""
@@ -185,9 +208,29 @@ class Recipe(Section):
 
     @property
     def gated(self) -> bool:
-        """Whether labels that a judge decides are trained on, so that its audit has to speak for it."""
-        decided = self.labeling is not None and self.labeling.judge_decides
-        return decided and bool(self.trained_on_labels) and not self.unaudited
+        """Whether a judge decides what is learned, so that its audit has to speak for it."""
+        return bool(self.learns_from_judge) and not self.unaudited
+
+    @property
+    def learns_from_judge(self) -> tuple[Stage, ...]:
+        """The stages that learn from labels that a judge decides, or ask it while they train."""
+        labels = self.labeling is not None and self.labeling.judge_decides
+        return tuple(stage for stage in self.stages if self._learns_from_judge(stage, labels=labels))
+
+    def _learns_from_judge(self, stage: Stage, *, labels: bool) -> bool:
+        settings = self.section(stage)
+        if isinstance(settings, OnlineSettings):
+            return settings.asks_judge or (settings.uses_run and labels)
+        return stage in LEARN_FROM_LABELS and labels
+
+    @property
+    def asks_online(self) -> tuple[Stage, ...]:
+        """The stages that ask the judges while they train."""
+        return tuple(stage for stage in self.stages if self._asks_online(stage))
+
+    def _asks_online(self, stage: Stage) -> bool:
+        settings = self.section(stage)
+        return isinstance(settings, OnlineSettings) and settings.asks_judge
 
     @property
     def trained_on_labels(self) -> tuple[Stage, ...]:
@@ -250,12 +293,13 @@ class LoadedRecipe:
 
     @property
     def judges(self) -> dict[str, ModelSettings]:
-        """The models that vote on pairs, by role, their folders absolute; none where nothing is judged.
+        """The models that vote on pairs or score, by role, their folders absolute; none where nobody does.
 
         Names that the recipe gives to no model are left out; `solon validate` reports them.
         """
         known = {JUDGE: self.judge, **self.recipe.models.panel}
-        votes = self.recipe.labeling is not None or self.recipe.audit is not None
+        recipe = self.recipe
+        votes = recipe.labeling is not None or recipe.audit is not None or bool(recipe.asks_online)
         names = self.labeling.judges if votes else ()
         return {name: self._found(known[name]) for name in names if name in known}
 
@@ -268,7 +312,7 @@ class LoadedRecipe:
 
     @property
     def labeling(self) -> LabelingSettings:
-        """How the judge is asked: the defaults where the recipe makes no labels and audits all the same."""
+        """How the judge is asked: the defaults where the recipe does not say."""
         return self.recipe.labeling or LabelingSettings()
 
     @property
@@ -277,14 +321,18 @@ class LoadedRecipe:
         paths = self.recipe.audit.labels if self.recipe.audit else ()
         return {f"audit.labels[{number}]": self.resolve(path) for number, path in enumerate(paths)}
 
-    @property
-    def ppo(self) -> PPOSettings | None:
-        """How PPO trains, the folders of its reward models absolute; `run` is left as it is."""
-        settings = self.recipe.training.ppo
-        if settings is None:
+    def online(self, stage: Stage) -> OnlineSettings | None:
+        """How an online method trains, the folders of its reward models absolute; `run` is left as it is."""
+        settings = self.recipe.section(stage)
+        if not isinstance(settings, OnlineSettings):
             return None
         parts = tuple(self._found_part(part) for part in settings.reward_funcs)
         return settings.model_copy(update={"reward_funcs": parts})
+
+    @property
+    def asked_online(self) -> tuple[str, ...]:
+        """The places of the prompts that online methods answer."""
+        return ("data.prompts",) if self.data.prompts is not None else ("data.red_team", "data.helpful")
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -293,6 +341,7 @@ class LoadedRecipe:
         named = {
             "data.red_team": data.red_team if data else None,
             "data.helpful": data.helpful if data else None,
+            "data.prompts": data.prompts if data else None,
             "evaluation.harmful": evaluation.harmful if evaluation else None,
             "evaluation.harmless": evaluation.harmless if evaluation else None,
         }

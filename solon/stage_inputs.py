@@ -15,7 +15,7 @@ from labeling.model import MAKING_PAIRS
 from labeling.pair_settings import Export
 from pipeline.shards import read_manifest
 from solon.progress import Progress
-from solon.recipe import LEARN_FROM_LABELS, POLICIES, LoadedRecipe, Stage
+from solon.recipe import LEARN_FROM_LABELS, ONLINE, POLICIES, LoadedRecipe, Stage
 from solon.run_folder import RUN_ONLY, RunFolder
 from training.settings import MethodName, TrainerSettings
 
@@ -29,6 +29,8 @@ def made_from(
     """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
     parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
     left_out = {"audit", *get_args(MethodName)} - set(loaded.recipe.stages)
+    if stage in ONLINE and stage not in loaded.recipe.asks_online:
+        left_out.add("audit")
     earlier = {name: _output(name, folder, progress) for name in _EARLIER[stage] if name not in left_out}
     text = json.dumps({"stage": stage, **parts, **earlier}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -51,7 +53,7 @@ def _critique(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
         "assistant": _model(loaded.assistant),
         "judge": _model(loaded.critic),
         "critique": loaded.recipe.critique.model_dump(mode="json"),
-        "data": _data(loaded, files, "data."),
+        "data": _data(loaded, files, "data.red_team", "data.helpful"),
     }
 
 
@@ -77,8 +79,24 @@ def _trained(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str
     return {"assistant": _model(loaded.assistant), "settings": settings.decisive() if settings else None}
 
 
-def _ppo(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
-    return {**_trained(loaded, loaded.ppo), "data": _data(loaded, files, "data.")}
+def _online(stage: Stage) -> Part:
+    def part(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+        settings = loaded.online(stage)
+        asking = _judging(loaded, files) if settings is not None and settings.asks_judge else {}
+        return {**_trained(loaded, settings), **asking, "data": _data(loaded, files, *loaded.asked_online)}
+
+    return part
+
+
+def _judging(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    """What judges are asked by while a method trains, and what an audit makes of their answers."""
+    return {
+        **_asking(files),
+        "judges": {role: _model(settings) for role, settings in loaded.judges.items()},
+        "labeling": loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS)),
+        "min_confidence": loaded.recipe.audit.min_confidence if loaded.recipe.audit else None,
+        "unaudited": loaded.recipe.unaudited,
+    }
 
 
 def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
@@ -87,7 +105,7 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
         "prompts": files["prompts"],
         "assistant": _model(loaded.assistant),
         "evaluation": settings.model_dump(mode="json") if settings else None,
-        "data": _data(loaded, files, "evaluation."),
+        "data": _data(loaded, files, "evaluation.harmful", "evaluation.harmless"),
     }
 
 
@@ -96,7 +114,7 @@ _PARTS: Mapping[Stage, Part] = {
     "audit": _audit,
     "critique": _critique,
     "label": _label,
-    "ppo": _ppo,
+    **{stage: _online(stage) for stage in ONLINE},
     "evaluate": _evaluate,
 }
 _EARLIER: Mapping[Stage, tuple[str, ...]] = {
@@ -105,7 +123,7 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "sft": ("SFT dataset",),
     "label": ("audit", "trajectories", "sft"),
     **{stage: (export, "sft") for stage, export in LEARN_FROM_LABELS.items()},
-    "ppo": ("reward", "sft"),
+    **dict.fromkeys(ONLINE, ("audit", "reward", "sft")),
     "evaluate": POLICIES,
 }
 
@@ -138,9 +156,9 @@ def _model(settings: ModelSettings) -> dict[str, object]:
     return settings.model_dump(mode="json", exclude=set(RUN_ONLY))
 
 
-def _data(loaded: LoadedRecipe, files: Mapping[str, str], section: str) -> dict[str, object]:
+def _data(loaded: LoadedRecipe, files: Mapping[str, str], *places: str) -> dict[str, object]:
     return {
         place: [source.model_dump(mode="json", exclude={"path"}), files[place]]
         for place, source in loaded.sources.items()
-        if place.startswith(section)
+        if place in places
     }

@@ -5,32 +5,42 @@ In: a `LoadedRecipe` and the run's folder. Out: one text for each problem, none 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
-from constitution.document import DocumentError, nearest
+from constitution.document import DocumentError, Problem, nearest
 from critique.model import Kind, Request
 from labeling.audit.model import HumanPair
 from labeling.export import HELPFULNESS
 from labeling.judge import METHODS
 from labeling.model import JUDGE
 from labeling.pair_settings import Export
+from pipeline.rows import InputError
 from prompts.render import PromptError
 from solon.audit import audit_pairs
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems, reward_model_problems
+from solon.programs import prompts_to_answer
 from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
 from training.reward_part import RUN
+from training.settings import OnlineSettings
+from training.verifiers.attempt import BadReferenceError
+from training.verifiers.registry import check_reference
 
 KINDS: Mapping[str, Kind] = {
     "data.red_team": "red_team",
     "data.helpful": "helpful",
+    "data.prompts": "helpful",
     "evaluation.harmful": "helpful",
     "evaluation.harmless": "helpful",
 }
 """What the rows of each of a recipe's sources are."""
+
+POINTWISE = "pointwise"
+"""The way to label by which judges score answers alone."""
 
 _WITH: Mapping[Export, str] = {
     "preferences": "{}",
@@ -111,8 +121,11 @@ def _checks(loaded: LoadedRecipe, comparisons: Sequence[Request]) -> Iterator[Ca
                 yield from iter_requests(loaded.sources[place], KINDS[place], base=loaded.folder)
 
     learnt, measured = ("data.red_team", "data.helpful"), ("evaluation.harmful", "evaluation.harmless")
+    told = [*learnt, "data.prompts"]
     yield lambda: check_apart(requests(learnt[0]), requests(learnt[1]), names=learnt)
-    yield lambda: check_disjoint(chain(requests(*learnt), comparisons), list(requests(*measured)))
+    yield lambda: check_disjoint(chain(requests(*told), comparisons), list(requests(*measured)))
+    for stage in ONLINE:
+        yield lambda stage=stage: _check_references(loaded, stage)
 
 
 def _refusal(check: Callable[[], None]) -> list[str]:
@@ -135,7 +148,9 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
         )
     for stage in recipe.trained_on_labels:
         yield from _lacking_labels(loaded, stage)
-    yield from _ppo_problems(loaded)
+    yield from _prompt_problems(loaded)
+    for stage in ONLINE:
+        yield from _online_problems(loaded, stage)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
 
@@ -143,7 +158,7 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
 def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
     """A stage that learns from labels of which there are none, or not in the form that it reads."""
     labeling, section, export = loaded.recipe.labeling, SECTIONS[stage], LEARN_FROM_LABELS[stage]
-    if not labeling:
+    if not labeling or not labeling.pairs:
         yield (
             f"{loaded.path}: `{section}` learns from labels, and the recipe has no `labeling` to make any\n"
             f"  next: add `labeling: {_WITH[export]}`, or leave `{section}` out"
@@ -155,25 +170,79 @@ def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
         )
 
 
-def _ppo_problems(loaded: LoadedRecipe) -> Iterator[str]:
-    """Rewards that will not be there, and prompts that are asked for and not given."""
-    settings = loaded.ppo
-    if settings is None or "ppo" not in loaded.recipe.stages:
+def _prompt_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Stages that learn from red-team prompts where the recipe has none."""
+    if loaded.recipe.data is None or loaded.recipe.data.red_team is not None:
+        return
+    for stage in ("sft", "label"):
+        if stage in loaded.recipe.stages:
+            yield (
+                f"{loaded.path}: `{SECTIONS[stage]}` learns from answers to red-team prompts, and there are "
+                f"none\n  next: add `data.red_team`, or leave `{SECTIONS[stage]}` out"
+            )
+
+
+def _online_problems(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
+    """Rewards that will not be there, prompts and samplers that are asked for and not given."""
+    settings, section = loaded.online(stage), SECTIONS[stage]
+    if settings is None or stage not in loaded.recipe.stages:
         return
     if settings.uses_run and loaded.recipe.training.reward is None:
         yield (
-            f"{loaded.path}: `training.ppo` is scored by the run's reward model, and the recipe trains none\n"
-            "  next: add `training.reward: {}`, or give other `reward_funcs`: a folder or a function"
+            f"{loaded.path}: `{section}` is scored by the run's reward model, and the recipe trains none\n"
+            "  next: add `training.reward: {}`, or give other `reward_funcs`, such as a verifier"
         )
-    if settings.helpful_share and loaded.data.helpful is None:
+    if settings.helpful_share and (loaded.data.helpful is None or loaded.data.prompts is not None):
         yield (
-            f"{loaded.path}: `training.ppo.helpful_share` asks for helpful prompts, and there are none\n"
-            "  next: add `data.helpful`, or set helpful_share to 0"
+            f"{loaded.path}: `{section}.helpful_share` asks for helpful prompts, and there are none\n"
+            "  next: add `data.helpful` (which `data.prompts` takes the place of), or set helpful_share to 0"
         )
     for number, part in enumerate(settings.reward_funcs):
         if part.reward_model not in (None, RUN):
-            place = f"training.ppo.reward_funcs[{number}].reward_model"
+            place = f"{section}.reward_funcs[{number}].reward_model"
             yield from reward_model_problems(Path(str(part.reward_model)), place, scaled=part.normalize)
+    yield from _scoring_problems(loaded, settings, section)
+    if settings.use_vllm and find_spec("vllm") is None:
+        yield (
+            f"{loaded.path}: `{section}.use_vllm` needs the package vllm, which is not installed\n"
+            "  next: pip install 'solon[vllm]' where there is a GPU, or set use_vllm to false"
+        )
+
+
+def _scoring_problems(loaded: LoadedRecipe, settings: OnlineSettings, section: str) -> Iterator[str]:
+    """Judges that are to score answers alone, and cannot, or whose audit asked them in another way."""
+    if not any(part.judge == POINTWISE for part in settings.reward_funcs):
+        return
+    method = loaded.labeling.method
+    if method == "reward":
+        yield (
+            f"{loaded.path}: `{section}.reward_funcs` asks judges that answer in words, and they are reward "
+            "models\n  next: name them as parts, `{reward_model: FOLDER}`, or judges that answer in words"
+        )
+    elif method != POINTWISE and loaded.recipe.gated and loaded.recipe.audit is not None:
+        yield (
+            f"{loaded.path}: `{section}.reward_funcs` has the judge score each answer alone, and the audit "
+            f"asks it by `{method}`: it says nothing about these scores\n"
+            "  next: set `labeling.method: pointwise`, or say `unaudited: true`, which the cards then say\n"
+            "        first"
+        )
+
+
+def _check_references(loaded: LoadedRecipe, stage: Stage) -> None:
+    """`InputError` at the first prompt whose answers a verifier could hold against nothing."""
+    settings = loaded.online(stage)
+    if settings is None or stage not in loaded.recipe.stages:
+        return
+    verifiers = [part.verifier for part in settings.reward_funcs if part.verifier is not None]
+    rows = prompts_to_answer(loaded, settings) if verifiers else ()
+    for number, row in enumerate(rows, 1):
+        for verifier in verifiers:
+            try:
+                check_reference(row, verifier)
+            except BadReferenceError as error:
+                where = f"{' and '.join(loaded.asked_online)}, row {number}"
+                what = f"`{SECTIONS[stage]}` cannot verify answers to it: {error}"
+                raise InputError(Problem(where, what)) from error
 
 
 def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
@@ -182,7 +251,7 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
     if recipe.audit is None:
         if recipe.gated:
             yield (
-                f"{loaded.path}: `training.{recipe.trained_on_labels[0]}` learns from the judge's labels, "
+                f"{loaded.path}: `training.{recipe.learns_from_judge[0]}` learns from the judge's labels, "
                 "and nothing says how good they are\n"
                 "  next: hold the judge against pairs that people labelled, `audit: {labels: [FILE]}`\n"
                 "        (docs/audit.md), or say `unaudited: true`, which the cards then say first"
@@ -204,7 +273,8 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
 
 def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Judges that vote and are no model, and models of the panel that do not vote."""
-    judges = loaded.labeling.judges if {"audit", "label"} & set(loaded.recipe.stages) else ()
+    asks = {"audit", "label", *loaded.recipe.asks_online} & set(loaded.recipe.stages)
+    judges = loaded.labeling.judges if asks else ()
     panel = loaded.recipe.models.panel
     for name in judges:
         if name != JUDGE and name not in panel:

@@ -7,7 +7,7 @@ a recursion over the tokens that are left.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from engine.settings import ModelSettings
 from prompts.message import Conversation
-from training.ppo import train_ppo
+from training.methods import METHODS
 from training.reward_functions import FUNCTIONS
 from training.reward_part import RewardPart
 from training.seams import quiet
-from training.settings import PPOSettings
+from training.settings import GRPOSettings, MethodName, OnlineDPOSettings, OnlineSettings, PPOSettings
 
 WORDS, TARGETS, TOKENS, BETA = 65, 4, 12, 0.05
 REWARD = "oracle_targets"
@@ -64,25 +64,45 @@ def save_model(folder: Path) -> Path:
     return folder
 
 
-def settings(**changes: object) -> PPOSettings:
-    """64 answers to a rollout, four steps, twice."""
-    chosen: dict[str, object] = {
-        "use_peft": False, "dtype": "float32", "learning_rate": 5e-4, "value_learning_rate": 5e-4,
-        "batch_size": 16, "gradient_accumulation_steps": 1, "generation_batch_size": 64, "num_ppo_epochs": 2,
-        "max_length": 32, "max_completion_length": TOKENS, "beta": BETA, "missing_eos_penalty": 0,
-        "reward_funcs": (RewardPart(function=REWARD),), "lr_scheduler_type": "constant", "warmup_ratio": 0,
-        "save_steps": None, "logging_steps": 8,
-    }  # fmt: skip
-    return PPOSettings.model_validate(chosen | changes)
+FUNCTIONS[REWARD] = targets
+
+_SHARED: dict[str, object] = {
+    "use_peft": False, "dtype": "float32", "learning_rate": 5e-4, "batch_size": 16,
+    "gradient_accumulation_steps": 1, "generation_batch_size": 64, "max_length": 32,
+    "max_completion_length": TOKENS, "missing_eos_penalty": 0, "reward_funcs": (RewardPart(function=REWARD),),
+    "lr_scheduler_type": "constant", "warmup_ratio": 0, "save_steps": None, "logging_steps": 8,
+}  # fmt: skip
+"""64 answers to a rollout, four steps."""
+
+SETTINGS: Mapping[MethodName, OnlineSettings] = {
+    "ppo": PPOSettings.model_validate(
+        _SHARED | {"value_learning_rate": 5e-4, "num_ppo_epochs": 2, "beta": BETA}
+    ),
+    # Scores as they are and sums over tokens: any other scale would weigh reward and KL otherwise.
+    "grpo": GRPOSettings.model_validate(
+        _SHARED
+        | {
+            "num_generations": 64, "num_iterations": 2, "beta": BETA, "scale_rewards": "none",
+            "loss_type": "dr_grpo",
+        }
+    ),
+    # Labels by the difference of scores: the best policy by them is the best one by reward and KL.
+    "online_dpo": OnlineDPOSettings.model_validate(
+        _SHARED | {"batch_size": 8, "num_generations": 2, "num_iterations": 2, "beta": BETA}
+    ),
+}  # fmt: skip
+"""How each online method learns the task, each going twice through a rollout."""
 
 
-def learn(model: Path, out: Path, *, episodes: int, seed: int = 0, **changes: object) -> list[dict[str, Any]]:
+def learn(
+    model: Path, out: Path, *, episodes: int, method: MethodName = "ppo", seed: int = 0, **changes: object
+) -> list[dict[str, Any]]:
     """Train on one prompt, asked `episodes` times; what was logged of each rollout."""
-    FUNCTIONS[REWARD] = targets
-    trained = train_ppo(
+    settings = SETTINGS[method]
+    trained = METHODS[method](
         [{"prompt": [{"role": "user", "content": "w64"}]}],
         model=ModelSettings(model=str(model), device="cpu", dtype="float32"),
-        settings=settings(epochs=episodes, **changes),
+        settings=settings.model_copy(update={"epochs": episodes / settings.answers_a_prompt, **changes}),
         out=out,
         seed=seed,
         card={},

@@ -15,6 +15,7 @@ from training_fixtures import byte_tokenizer, tiny_model
 from transformers import AutoModelForCausalLM, Trainer
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from training.group_relative import Level, Mean, kl_losses, shares, surrogate
 from training.rollout import padded
 from training.seams import quiet
 from training.seams_online import SamplingTrainer, sampling_arguments
@@ -50,7 +51,10 @@ def trainer(
         "save_strategy": "no", "num_train_epochs": 1, "disable_tqdm": True,
         "temperature": options.pop("temperature", 1.0),
     }  # fmt: skip
-    rows = [{"prompt_ids": [9, 8, 7][: 1 + number % 3], "prompt": "[]"} for number in range(prompts)]
+    rows = [
+        {"prompt_ids": [9, 8, 7][: 1 + number % 3], "prompt": "[]", "references": "{}"}
+        for number in range(prompts)
+    ]
     with quiet():
         return SamplingTrainer(
             learner=learner or Listener(),
@@ -142,3 +146,51 @@ def test_the_reference_is_the_base_or_the_adapter_as_it_came(tiny_model: Path, t
     plain = [base[1, 8].item(), base[2, 9].item(), base[3, 1].item()]
     assert told["new"][0].tolist() == pytest.approx(plain, abs=1e-5)
     assert not math.isclose(told["existing"].sum().item(), sum(plain), abs_tol=1e-2)
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+@pytest.mark.parametrize(("mean", "theirs"), [("grpo", "grpo"), ("dr_grpo", "dr_grpo"), ("dapo", "bnpo")])
+def test_grpos_loss_is_that_of_trl_where_both_mean_the_same(
+    tiny_model: Path, tmp_path: Path, mean: Mean, theirs: str, level: Level
+) -> None:
+    """One forward pass a step, in which TRL's mean over a batch's tokens is one over the step's."""
+    at_work = trainer(loaded(tiny_model), tmp_path)
+    sampled = padded([[5, 6], [7]], [[8, 9, 1], [2]], pad=1, device=torch.device("cpu"))
+    mask = sampled.answered.float()
+    log_probs, _ = at_work.log_probs(sampled.ids, sampled.mask, keep=3)
+    generator = torch.Generator().manual_seed(0)
+    old = (log_probs + 0.4 * torch.randn(2, 3, generator=generator)).detach()
+    reference = (log_probs + 0.4 * torch.randn(2, 3, generator=generator)).detach()
+    advantages = torch.tensor([0.7, -1.2]).unsqueeze(1)
+    for bias_corrected in (True, False):
+        found = surrogate(log_probs, old, advantages, mask, low=0.2, high=0.3, level=level)
+        ratio = found.ratio if bias_corrected else None
+        losses = found.losses + 0.1 * kl_losses(log_probs, reference, ratio)
+        ours = (losses * shares(mask, mask, mean=mean, longest=6)).sum()
+        for name, value in {
+            "loss_type": theirs, "importance_sampling_level": level, "epsilon_low": 0.2, "epsilon_high": 0.3,
+            "beta": 0.1, "current_gradient_accumulation_steps": 1,
+        }.items():  # fmt: skip
+            setattr(at_work, name, value)
+        at_work.args.use_bias_correction_kl = bias_corrected
+        told = GRPOTrainer._compute_loss(
+            at_work,
+            at_work.model,
+            {
+                "prompt_ids": sampled.ids[:, :-3], "prompt_mask": sampled.mask[:, :-3],
+                "completion_ids": sampled.ids[:, -3:], "completion_mask": sampled.answered,
+                "advantages": advantages.squeeze(1), "old_per_token_logps": old,
+                "ref_per_token_logps": reference,
+            },
+        )  # fmt: skip
+        assert ours.item() == pytest.approx(told.item(), abs=1e-6)
+
+
+def test_options_of_vllm_reach_trls_generation() -> None:
+    """What a sampler is made with, and what comes back of a turn: answers and their log-probabilities."""
+    source = inspect.getsource(GRPOTrainer.__init__)
+    for name in ("vllm_mode", "vllm_server_base_url", "vllm_gpu_memory_utilization", "vllm_max_model_length"):
+        assert f"args.{name}" in source
+    turn = inspect.getsource(GRPOTrainer._generate_single_turn)
+    assert "self.vllm_generation.sync_weights()" in turn
+    assert "return completion_ids, logprobs" in turn

@@ -8,7 +8,7 @@ from is dropped and reported.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from prompts.message import Conversation, conversation
@@ -49,9 +49,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One row of an online method: a prompt whose answers are sampled and scored."""
+    """One row of an online method: a prompt whose answers are sampled and scored.
+
+    `columns` is what else the row has; verifiers read references there.
+    """
 
     prompt: Conversation
+    columns: Row = field(default_factory=dict)
 
 
 Read = TypeVar("Read")
@@ -184,7 +188,7 @@ def _pair(row: Row, where: str) -> Pair:
 def _question(row: Row, where: str) -> Question:
     prompt = messages_in(row, "prompt", where=where)
     require_answerable(prompt)
-    return Question(prompt)
+    return Question(prompt, {name: value for name, value in row.items() if name != "prompt"})
 
 
 def messages_in(row: Row, column: str, *, where: str) -> Conversation:

@@ -26,7 +26,8 @@ from engine.embedded import NAME as EMBEDDED
 from engine.local_model import locate, pick_device, pick_dtype
 from engine.settings import ModelSettings
 from training.model import TrainingError
-from training.settings import TrainerSettings
+from training.sampling import check_sampler
+from training.settings import OnlineSettings, TrainerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,16 @@ def load_tokenizer(model: ModelSettings) -> PreTrainedTokenizerBase:
 
 
 def check_settings(model: ModelSettings, settings: TrainerSettings) -> None:
-    """`TrainingError` where the tracker is missing or `max_length` is beyond what the model was made for."""
+    """`TrainingError` where the tracker is missing, vLLM is asked for and cannot be had, or `max_length` is
+    beyond what the model was made for.
+    """
     if settings.report_to != "none" and find_spec(settings.report_to) is None:
         raise TrainingError(
             f"report_to: {settings.report_to} needs the package of that name\n"
             f"run: pip install {settings.report_to}, or set report_to: none"
         )
+    if isinstance(settings, OnlineSettings):
+        check_sampler(settings, model)
     try:
         config = AutoConfig.from_pretrained(locate(model.model), trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError) as error:

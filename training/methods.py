@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.dpo import train_dpo
+from training.grpo import train_grpo
 from training.kto import train_kto
 from training.method import Method
+from training.online_dpo import train_online_dpo
 from training.orpo import train_orpo
 from training.ppo import train_ppo
 from training.reward import train_reward
@@ -24,4 +26,6 @@ METHODS: Mapping[MethodName, Method[Any, Any]] = {
     "kto": train_kto,
     "rrhf": train_rrhf,
     "ppo": train_ppo,
+    "grpo": train_grpo,
+    "online_dpo": train_online_dpo,
 }

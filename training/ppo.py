@@ -7,100 +7,89 @@ and both learn from it, several times over. The reference is the policy as this 
 adapter of the SFT stage. Advantages are whitened over the whole rollout, rewards are not.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import cast
 
 import torch
-from transformers import PreTrainedTokenizerBase, Trainer, set_seed
+from peft import PeftModel
+from transformers import Trainer, set_seed
 
-from pipeline.context import derived_seed
-from training.critic import load_critic
-from training.data import Question, Rows, read_questions
+from training.critic import Critic, critic_of, load_critic
+from training.data import read_questions
+from training.episodes import episodes, online_arguments, tokenize_prompts
 from training.kl import AdaptiveKL
 from training.load import load_reference
 from training.method import Method, Prepared
 from training.model import TrainingError
 from training.ppo_learner import PPO
-from training.rewards import open_reward
+from training.raters import ByModel, open_reward, scale_of
+from training.rewards import Reward
 from training.runaway import Watch
+from training.sampling import sampler_arguments
 from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings import PPOSettings
-from training.tokens import TokenizedRows, tokenize_questions
+from training.shared_base import Beside, beside_copy, beside_policy
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-
-def _tokenize(
-    questions: Rows[Question], tokenizer: PreTrainedTokenizerBase, settings: PPOSettings, _seed: int
-) -> TokenizedRows:
-    return tokenize_questions(
-        questions,
-        tokenizer,
-        max_length=settings.max_length,
-        max_completion_length=settings.max_completion_length or settings.max_length,
-    )
+CRITIC = "critic"
+"""The critic's adapter, where it lies beside the policy."""
 
 
 def _trainer(prepared: Prepared[PPOSettings]) -> Trainer:
     settings, seed = prepared.settings, prepared.arguments["seed"]
     set_seed(seed)
-    learner = _learner(prepared)
+    apart = None if settings.shares_base else load_critic(prepared.model, settings)
     trainer = SamplingTrainer(
-        learner=learner,
-        beside=learner.critic,
+        learner=None,
+        beside=None,
         reference=None if settings.use_peft else load_reference(prepared.model, settings),
         model=prepared.policy.model,
         args=sampling_arguments(
-            _arguments(prepared.arguments, settings),
+            online_arguments(prepared.arguments, settings) | sampler_arguments(settings),
             answers=settings.generation_batch_size,
             passes=settings.num_ppo_epochs,
             frozen_copy=settings.use_peft,
         ),
-        train_dataset=_episodes(prepared.tokens, settings, seed),
+        train_dataset=episodes(prepared.tokens, settings, seed),
         processing_class=prepared.tokenizer,
         peft_config=prepared.policy.new_adapter,
     )
     if trainer.accelerator.num_processes > 1:
         raise TrainingError("PPO runs in one process: its critic's gradients are not shared between several")
+    # What new adapters draw must not move what is sampled: a shared base learns what another one does.
+    with torch.random.fork_rng():
+        learner = _learner(prepared, cast("PeftModel", trainer.model), apart)
+    trainer.teach(learner, beside=learner.critic)
     return trainer
 
 
-def _learner(prepared: Prepared[PPOSettings]) -> PPO:
+def _learner(prepared: Prepared[PPOSettings], policy: PeftModel, apart: Critic | None) -> PPO:
+    """With the models beside the policy, unless the critic stands apart."""
     settings, arguments = prepared.settings, prepared.arguments
+    reward = open_reward(
+        settings.reward_funcs, prepared.model, judge=prepared.judge, base=None if apart else policy
+    )
     return PPO(
         settings,
-        open_reward(settings.reward_funcs, prepared.model),
-        load_critic(prepared.model, settings),
+        reward,
+        apart or _critic_beside(prepared, policy, reward),
         AdaptiveKL(settings.beta, settings.kl_target),
         Watch(settings.max_kl, settings.max_length_growth, Path(arguments["output_dir"])),
         arguments["seed"],
     )
 
 
-def _arguments(common: Mapping[str, Any], settings: PPOSettings) -> dict[str, Any]:
-    """The shared configuration as an online method has it: one pass over episodes that are laid out."""
-    step = settings.steps_per_rollout
-    chosen = {name: value for name, value in common.items() if name != "max_length"}
-    return {
-        **chosen,
-        "num_train_epochs": 1,
-        # Between two rollouts nothing is half used, so that a run that goes on samples what it would have.
-        "save_steps": -(-common["save_steps"] // step) * step,
-        "max_completion_length": settings.max_completion_length,
-        "temperature": settings.temperature,
-    }
+def _critic_beside(prepared: Prepared[PPOSettings], policy: PeftModel, reward: Reward) -> Critic:
+    """A critic on the policy's base; on one of its own where it begins as a model with another base."""
+    settings = prepared.settings
+    if settings.critic == "policy":
+        return critic_of(beside_policy(policy, CRITIC), settings, None)
+    part = settings.reward_models[0]
+    rater = next(opened.rate for opened in reward.parts if opened.name == part.name)
+    if isinstance(rater, ByModel) and isinstance(rater.model, Beside):
+        return critic_of(beside_copy(rater.model, CRITIC), settings, scale_of(part))
+    return load_critic(prepared.model, settings)
 
 
-def _episodes(rows: TokenizedRows, settings: PPOSettings, seed: int) -> "Dataset":
-    """The prompts in the order in which they are answered, drawn anew for each pass over them."""
-    wanted = settings.rollouts(len(rows)) * settings.generation_batch_size
-    order: list[int] = []
-    while len(order) < wanted:
-        generator = torch.Generator().manual_seed(derived_seed(seed, "prompts", str(len(order))))
-        order += torch.randperm(len(rows), generator=generator).tolist()
-    return rows.dataset.select(order[:wanted])
-
-
-train_ppo = Method("ppo", columns=("prompt",), read=read_questions, tokenize=_tokenize, trainer=_trainer)
+train_ppo = Method(
+    "ppo", columns=("prompt",), read=read_questions, tokenize=tokenize_prompts, trainer=_trainer
+)

@@ -1,25 +1,37 @@
-"""The part of a recipe that names one part of a reward: a reward model, or a function of text."""
+"""The part of a recipe that names one part of a reward: a model, the judges, a function, a verifier."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from constitution.document import Section, nearest
 from engine.model_folder import content_digest
 from training.reward_functions import FUNCTIONS
+from training.verifiers.registry import VERIFIERS
+from training.verifiers.settings import VerifierSettings
 
 RUN = "run"
 """The name, among reward models, of the one that the run trains itself."""
 
 
 class RewardPart(Section):
-    """One part of a reward: a reward model, or a function of text."""
+    """One part of a reward: a reward model, the recipe's judges, a function of text, or a verifier."""
 
     reward_model: str | None = Field(
         default=None, description="`run`: the one that this recipe trains; else the folder of another"
     )
+    judge: Literal["pointwise"] | None = Field(
+        default=None,
+        description="pointwise: the judges of `labeling` score each answer alone under its principles, from "
+        "-1 to 1, as `method: pointwise` does; the audit's gate holds for them",
+    )
     function: str | None = Field(
         default=None, description="a function of `training.reward_functions`: no_repetition, brevity"
+    )
+    verifier: VerifierSettings | None = Field(
+        default=None, description="a check against what the prompt's row has: 1 where it holds, else 0"
     )
     normalize: bool = Field(
         default=True,
@@ -30,25 +42,41 @@ class RewardPart(Section):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "RewardPart":
-        if (self.reward_model is None) == (self.function is None):
-            raise ValueError("give either `reward_model` or `function`, in an entry for each part")
+        parts = (self.reward_model, self.judge, self.function, self.verifier)
+        if sum(part is not None for part in parts) != 1:
+            raise ValueError(
+                "give one of `reward_model`, `judge`, `function` and `verifier`, in an entry for each part"
+            )
         return self
 
     @field_validator("function")
     @classmethod
     def _is_registered(cls, name: str | None) -> str | None:
         if name is not None and name not in FUNCTIONS:
-            near = nearest(name, list(FUNCTIONS))
-            raise ValueError(
-                f"there is no function {name!r}; there are: {', '.join(sorted(FUNCTIONS))}"
-                + (f" (did you mean '{near}'?)" if near else "")
-            )
+            raise ValueError(_unknown("function", name, FUNCTIONS))
         return name
+
+    @field_validator("verifier")
+    @classmethod
+    def _checks_what_is_registered(cls, settings: VerifierSettings | None) -> VerifierSettings | None:
+        if settings is not None and settings.check not in VERIFIERS:
+            raise ValueError(_unknown("verifier", settings.check, VERIFIERS))
+        return settings
 
     @property
     def name(self) -> str:
-        """What logs call it: the function, or the model's folder."""
+        """What logs call it: `judge`, the function, the verifier, or the model's folder."""
+        if self.judge is not None:
+            return "judge"
+        if self.verifier is not None:
+            return self.verifier.name or self.verifier.check
         return self.function or Path(str(self.reward_model)).name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the prompts' rows that it reads."""
+        reads = self.verifier.reads if self.verifier else None
+        return () if reads is None else (reads,)
 
     @property
     def content(self) -> str:
@@ -59,3 +87,11 @@ class RewardPart(Section):
     def placeless(self) -> "RewardPart":
         """The same wherever the reward model lies."""
         return self if self.reward_model is None else self.model_copy(update={"reward_model": ""})
+
+
+def _unknown(kind: str, name: str, registered: Iterable[str]) -> str:
+    names = sorted(registered)
+    near = nearest(name, names)
+    return f"there is no {kind} {name!r}; there are: {', '.join(names)}" + (
+        f" (did you mean '{near}'?)" if near else ""
+    )

@@ -88,19 +88,21 @@ class Passes:
     size: int
     accumulated: int
 
+    def places(self, answers: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each batch the answers of its whole optimizer step and its own, in a new order each time."""
+        step = self.size * self.accumulated
+        for _ in range(self.times):
+            for together in torch.randperm(answers, generator=generator).split(step):
+                for places in together.split(self.size):
+                    yield together, places
+
     def batches(
         self, sampled: Sampled, learned: Learned, generator: torch.Generator, *, warmup: bool
     ) -> Iterator[Batch]:
-        """The batches of all optimizer steps, in a new order each time."""
-        step = self.size * self.accumulated
-        for _ in range(self.times):
-            order = torch.randperm(len(sampled.ids), generator=generator).to(sampled.ids.device)
-            for start in range(0, len(order), step):
-                together = order[start : start + step]
-                tokens = sampled.lengths[together].sum()
-                for places in together.split(self.size):
-                    rows = sampled.rows(places)
-                    yield Batch(rows, learned.rows(places, rows.keep), tokens, warmup)
+        """The batches of all optimizer steps."""
+        for together, places in self.places(len(sampled.ids), generator):
+            rows = sampled.rows(places)
+            yield Batch(rows, learned.rows(places, rows.keep), sampled.lengths[together].sum(), warmup)
 
 
 def _padded(rows: Sequence[Sequence[int]], pad: int, side: str) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ a plain class. `tests/test_training_seams_online.py` holds every seam to the pin
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -16,9 +17,10 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from transformers import GenerationConfig, PreTrainedModel, get_scheduler
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head, use_adapter
+from trl.trainer.utils import add_fused_lm_head
 
 from training.seams import REFERENCE_ADAPTER
+from training.seams_adapters import wearing
 
 
 class Learner(Protocol):
@@ -72,8 +74,16 @@ def sampling_arguments(
     return arguments
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Token ids of answers, and where another engine sampled them, its log-probabilities of them."""
+
+    ids: list[list[int]]
+    log_probs: list[list[float]] | None
+
+
 class SamplingTrainer(GRPOTrainer):
-    """Samples answers to rows of `prompt_ids` and `prompt`, and steps as its learner says.
+    """Samples answers to rows of `prompt_ids`, `prompt` and `references`, and steps as its learner says.
 
     The reference is `reference` where one is given, else the adapter as it came, else the base alone.
     """
@@ -81,12 +91,12 @@ class SamplingTrainer(GRPOTrainer):
     def __init__(
         self,
         *,
-        learner: Learner,
+        learner: Learner | None,
         beside: Beside | None,
         reference: PreTrainedModel | None,
         **options: Any,
     ) -> None:
-        self.learner, self.beside = learner, beside
+        self._learner, self.beside = learner, beside
         self._rollout: Sequence[Any] = ()
         model = cast("PreTrainedModel", options["model"])
         # What is unset is taken from here, so that a model's own top_p or min_new_tokens would come in.
@@ -97,7 +107,17 @@ class SamplingTrainer(GRPOTrainer):
         if reference is not None:
             add_fused_lm_head(reference, temperature=self.temperature)
 
+    def teach(self, learner: Learner, *, beside: Beside | None = None) -> None:
+        """Set who learns, where that needs the policy as it is trained: models beside it on its own base."""
+        self._learner, self.beside = learner, beside
+
     # What learners use.
+
+    @property
+    def learner(self) -> Learner:
+        if self._learner is None:
+            raise AssertionError("nobody learns yet: `teach` says who")
+        return self._learner
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -118,8 +138,13 @@ class SamplingTrainer(GRPOTrainer):
 
     def sample(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
         """An answer to each prompt, by the policy itself, up to its end token or the length limit."""
-        answers, _ = self._generate_single_turn([list(prompt) for prompt in prompts], None, {}, 1)
-        return answers
+        return self.sample_told(prompts).ids
+
+    def sample_told(self, prompts: Sequence[Sequence[int]], *, to_each: int = 1) -> "Said":
+        """As `sample`, with what the sampler says of its tokens; so many equal prompts are side by side."""
+        asked = [list(prompt) for prompt in prompts]
+        answers, log_probs = self._generate_single_turn(asked, None, {}, to_each)
+        return Said(answers, log_probs)
 
     def log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> tuple[Tensor, Tensor]:
         """Of the last `keep` tokens: log-probabilities under the policy, and its entropies; (rows, keep)."""
@@ -141,6 +166,10 @@ class SamplingTrainer(GRPOTrainer):
         """The learning rate of what is trained beside the policy: the optimizer's last group."""
         return 0.0 if self.lr_scheduler is None else float(self.lr_scheduler.get_last_lr()[-1])
 
+    def backward(self, loss: Tensor) -> None:
+        """The backward pass of a part of the loss, at once: what it held in memory is free for the next."""
+        self.accelerator.backward(loss)
+
     def note(self, name: str, value: float) -> None:
         """A number for the log, which has the mean since the entry before."""
         self._metrics["train"][name].append(value)
@@ -151,7 +180,7 @@ class SamplingTrainer(GRPOTrainer):
         return
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["prompt_ids", "prompt"]
+        self._signature_columns = ["prompt_ids", "prompt", "references"]
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """The batch that the learner made for this step; a new rollout where the last one is used up."""
@@ -172,9 +201,12 @@ class SamplingTrainer(GRPOTrainer):
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """The policy's optimizer, and what is trained beside it as one more group."""
+        trained = [] if self.beside is None else self.beside.trained
+        # On a shared base it is a part of the model, which has a rate of its own.
+        _set_trained(trained, to=False)
         optimizer = super().create_optimizer(model)
+        _set_trained(trained, to=True)
         if self.beside is not None:
-            trained = self.beside.trained
             group = {"params": trained, "lr": self.beside.learning_rate, "weight_decay": 0.0}
             optimizer.add_param_group(group)
             # The trainer forgets the gradients of its model only.
@@ -197,9 +229,16 @@ class SamplingTrainer(GRPOTrainer):
         return self.lr_scheduler
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        if self.beside is not None:
-            torch.nn.utils.clip_grad_norm_(self.beside.trained, self.args.max_grad_norm)
-        return super()._clip_grad_norm(model)
+        """What is trained beside the policy is cut by itself, wherever its weights lie."""
+        trained = [] if self.beside is None else self.beside.trained
+        if trained:
+            torch.nn.utils.clip_grad_norm_(trained, self.args.max_grad_norm)
+        gradients = [weight.grad for weight in trained]
+        _forget(trained)
+        norm = super()._clip_grad_norm(model)
+        for weight, gradient in zip(trained, gradients, strict=True):
+            weight.grad = gradient
+        return norm
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         # Before the trainer's state, whose file says that a checkpoint is whole.
@@ -225,7 +264,7 @@ class SamplingTrainer(GRPOTrainer):
             return
         model = self.accelerator.unwrap_model(self.model)
         copied = REFERENCE_ADAPTER if REFERENCE_ADAPTER in model.peft_config else None
-        with use_adapter(model, copied):
+        with wearing(model, copied):
             yield self.model
 
 
@@ -246,6 +285,11 @@ def _only_tokens(config: GenerationConfig | None) -> GenerationConfig:
 def _forget(parameters: Sequence[torch.nn.Parameter]) -> None:
     for parameter in parameters:
         parameter.grad = None
+
+
+def _set_trained(parameters: Sequence[torch.nn.Parameter], *, to: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(to)
 
 
 def _rise_and_fall(kind: Any, rising: int, steps: int) -> Callable[[int], float]:

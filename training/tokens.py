@@ -20,8 +20,11 @@ from pipeline.shards import writable
 from prompts.message import Conversation, Prompt, as_dicts
 from training.data import Example, Pair, Question, Read, Rows, require_rows
 from training.held_out import Sides
-from training.model import Dropped
+from training.model import Dropped, TrainingError
 from training.settings import RewardModelSettings, TrainerSettings
+from training.verifiers.attempt import BadReferenceError
+from training.verifiers.registry import check_reference
+from training.verifiers.settings import VerifierSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,10 +101,14 @@ class TokenizedComparison:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedQuestion:
-    """Token ids of a prompt, open for an answer, and its messages as JSON, for whoever scores the answer."""
+    """Token ids of a prompt, open for an answer.
+
+    For whoever scores the answer: its messages as JSON, and of its row's columns those that verifiers read.
+    """
 
     prompt_ids: list[int]
     prompt: str
+    references: str
 
     @property
     def cut(self) -> bool:
@@ -109,7 +116,7 @@ class TokenizedQuestion:
         return False
 
     def columns(self) -> dict[str, object]:
-        return {"prompt_ids": self.prompt_ids, "prompt": self.prompt}
+        return {"prompt_ids": self.prompt_ids, "prompt": self.prompt, "references": self.references}
 
 
 Reply = tuple[Conversation, bool]
@@ -212,24 +219,43 @@ def tokenize_preferences(
 
 
 def tokenize_questions(
-    rows: Rows[Question], tokenizer: PreTrainedTokenizerBase, *, max_length: int, max_completion_length: int
+    rows: Rows[Question],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    max_completion_length: int,
+    verifiers: Sequence[VerifierSettings] = (),
 ) -> TokenizedRows:
     """Prompts as token ids; one that leaves no room for `max_completion_length` tokens is dropped.
 
     Raises:
-        TrainingError: no prompt is short enough.
+        TrainingError: no prompt is short enough, or a verifier finds no sound reference in a row.
     """
     room = max_length - max_completion_length
+    columns = dict.fromkeys(settings.reads for settings in verifiers if settings.reads is not None)
 
     def tokenized(question: Question) -> TokenizedQuestion:
+        _check_references(question, verifiers)
         ids = encode_prompt(tokenizer, _prompt(question.prompt))
         if len(ids) > room:
             raise _TooLongError(
                 f"the prompt has more than max_length - max_completion_length = {room} tokens"
             )
-        return TokenizedQuestion(ids, json.dumps(as_dicts(question.prompt)))
+        references = {name: question.columns[name] for name in columns}
+        return TokenizedQuestion(
+            ids, json.dumps(as_dicts(question.prompt)), json.dumps(references, default=list)
+        )
 
     return tokenize_rows(rows, tokenized)
+
+
+def _check_references(question: Question, verifiers: Sequence[VerifierSettings]) -> None:
+    for settings in verifiers:
+        try:
+            check_reference(question.columns, settings)
+        except BadReferenceError as error:
+            asked = question.prompt[-1].content[:80]
+            raise TrainingError(f"the prompt {asked!r} cannot be verified: {error}") from error
 
 
 def tokenize_comparisons(

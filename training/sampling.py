@@ -1,0 +1,66 @@
+"""Who samples an online method's answers: this process, or vLLM by TRL's own path, where it can be had.
+
+Settings in, TRL's options out; `TrainingError` before any weights load where vLLM cannot be had.
+"""
+
+from importlib.util import find_spec
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import torch
+
+from engine.local_model import pick_device
+from engine.settings import ModelSettings
+from training.model import TrainingError
+from training.settings import OnlineSettings
+
+_WITHOUT = "or set use_vllm: false, which samples in this process"
+
+
+def sampler_arguments(settings: OnlineSettings) -> dict[str, Any]:
+    """TRL's options for sampling with vLLM; none where this process samples."""
+    if not settings.use_vllm:
+        return {}
+    return {
+        "use_vllm": True,
+        "vllm_mode": settings.vllm_mode,
+        "vllm_server_base_url": settings.vllm_server_base_url if settings.vllm_mode == "server" else None,
+        "vllm_gpu_memory_utilization": settings.vllm_gpu_memory_utilization,
+        "vllm_enable_sleep_mode": settings.vllm_enable_sleep_mode,
+        "vllm_max_model_length": settings.max_length,
+        # Whose probabilities differ by how much is for the learner to weigh.
+        "vllm_importance_sampling_correction": False,
+    }
+
+
+def check_sampler(settings: OnlineSettings, model: ModelSettings) -> None:
+    """`TrainingError` where vLLM is asked for and cannot be had: package, GPU, server."""
+    if not settings.use_vllm:
+        return
+    if find_spec("vllm") is None:
+        raise TrainingError(
+            f"use_vllm: the package vllm is not installed\nrun: pip install 'solon[vllm]', {_WITHOUT}"
+        )
+    device = pick_device(model.device)
+    if device.type != "cuda" or not torch.cuda.is_available():
+        raise TrainingError(
+            f"use_vllm: TRL gives vLLM its weights on a GPU, and this runs on {device.type}\n"
+            f"run it where there is a GPU, {_WITHOUT}"
+        )
+    if settings.vllm_mode == "server" and not _answers(settings.vllm_server_base_url):
+        raise TrainingError(
+            f"use_vllm: nothing answers at {settings.vllm_server_base_url}\n"
+            "start it on another GPU: trl vllm-serve --model MODEL --logprobs-mode processed_logprobs, "
+            f"{_WITHOUT}"
+        )
+
+
+def _answers(url: str) -> bool:
+    if not url.startswith(("http://", "https://")):
+        return False
+    try:
+        with urlopen(f"{url.rstrip('/')}/health", timeout=10) as reply:  # noqa: S310
+            return reply.status == 200
+    except (URLError, OSError):
+        return False

@@ -1,0 +1,259 @@
+"""Settings of the methods that learn from answers of their own: what they share, PPO's and GRPO's."""
+
+import math
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from training.reward_part import RUN, RewardPart
+from training.settings_trainer import TrainerSettings
+
+
+class OnlineSettings(TrainerSettings):
+    """What every method has that samples answers, has them scored and learns from the scores.
+
+    Nothing here shapes what is sampled but the temperature, which is the policy's: with `top_p`,
+    `min_new_tokens` and their like, answers would be another distribution's than the one that is trained.
+    """
+
+    learning_rate: float = Field(default=2e-5, gt=0, description="AdamW's step size after warm-up")
+    max_completion_length: int | None = Field(
+        default=128, ge=1, description="new tokens of a sampled answer at the most"
+    )
+    temperature: float = Field(
+        default=1.0, gt=0, description="of the policy that is sampled, trained and held to its reference"
+    )
+    reward_funcs: tuple[RewardPart, ...] = Field(
+        default=(RewardPart(reward_model=RUN),), min_length=1, description="what is summed to the score"
+    )
+    missing_eos_penalty: float = Field(
+        default=1.0, ge=0, description="taken from the score of an answer that the length limit ended"
+    )
+    helpful_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of helpful prompts among those to answer; the red-team prompts are all there",
+    )
+    generation_batch_size: int = Field(
+        default=32,
+        ge=2,
+        description="answers that are sampled, then learned from: a multiple of batch_size x "
+        "gradient_accumulation_steps",
+    )
+    max_kl: float | None = Field(
+        default=50.0, gt=0, description="stop where answers are further from the reference, in nats an answer"
+    )
+    max_length_growth: float | None = Field(
+        default=3.0, gt=1, description="stop where answers are so many times as long as at the start"
+    )
+    use_vllm: bool = Field(
+        default=False, description="sample with vLLM, which needs a GPU and the package `vllm`"
+    )
+    vllm_mode: Literal["colocate", "server"] = Field(
+        default="colocate",
+        description="vLLM on the GPU that trains, or `trl vllm-serve` on GPUs of its own",
+    )
+    vllm_server_base_url: str = Field(
+        default="http://127.0.0.1:8000", description="where `trl vllm-serve` listens"
+    )
+    vllm_gpu_memory_utilization: float = Field(
+        default=0.3, gt=0, lt=1, description="colocate: share of the GPU's memory that vLLM takes"
+    )
+    vllm_enable_sleep_mode: bool = Field(
+        default=False, description="colocate: vLLM gives its memory back while the policy learns"
+    )
+    vllm_importance_sampling_clip_max: float = Field(
+        default=3.0,
+        gt=0,
+        description="the most that a token counts whose probability vLLM told lower than it is",
+    )
+    save_steps: int | None = Field(
+        default=20,
+        ge=1,
+        description="steps between two checkpoints, rounded up to whole rollouts; null: none",
+    )
+
+    @model_validator(mode="after")
+    def _rollouts_are_whole(self) -> "OnlineSettings":
+        step = self.batch_size * self.gradient_accumulation_steps
+        if self.generation_batch_size % step:
+            raise ValueError(
+                f"generation_batch_size {self.generation_batch_size} is no multiple of batch_size x "
+                f"gradient_accumulation_steps = {step}"
+            )
+        if self.max_completion_length is None or self.max_completion_length >= self.max_length:
+            raise ValueError("max_completion_length must be a number below max_length: prompts need room")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_have_names(self) -> "OnlineSettings":
+        names = [part.name for part in self.reward_funcs]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two parts of reward_funcs have one name: {', '.join(names)}")
+        return self
+
+    @property
+    def answers_a_prompt(self) -> int:
+        """How often a prompt is answered in one pass over the prompts."""
+        return 1
+
+    @property
+    def passes(self) -> int:
+        """How often a rollout is learned from before a new one."""
+        return 1
+
+    @property
+    def reward_models(self) -> tuple[RewardPart, ...]:
+        return tuple(part for part in self.reward_funcs if part.reward_model is not None)
+
+    @property
+    def reference_columns(self) -> tuple[str, ...]:
+        """The columns that verifiers read."""
+        return tuple(dict.fromkeys(name for part in self.reward_funcs for name in part.columns))
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether the recipe's judges are asked while it trains."""
+        return any(part.judge is not None for part in self.reward_funcs)
+
+    @property
+    def uses_run(self) -> bool:
+        """Whether the run's own reward model has a part in the score."""
+        return any(part.reward_model == RUN for part in self.reward_funcs)
+
+    @property
+    def steps_per_rollout(self) -> int:
+        """Optimizer steps between two rollouts."""
+        step = self.batch_size * self.gradient_accumulation_steps
+        return self.passes * (self.generation_batch_size // step)
+
+    def rollouts(self, rows: int) -> int:
+        """Rollouts that are needed to answer so many prompts; the last one goes over the start again."""
+        return math.ceil(rows * self.epochs * self.answers_a_prompt / self.generation_batch_size)
+
+    def optimizer_steps(self, rows: int) -> int:
+        return self.rollouts(rows) * self.steps_per_rollout
+
+    def decisive(self) -> dict[str, object]:
+        contents = [part.content for part in self.reward_models]
+        bare = self.model_copy(update={"reward_funcs": tuple(part.placeless for part in self.reward_funcs)})
+        return {**super(OnlineSettings, bare).decisive(), "reward_models": contents}
+
+    def with_run(self, folder: Path) -> Self:
+        """The same, the run's own reward model spelled out."""
+        parts = [
+            part.model_copy(update={"reward_model": str(folder)}) if part.reward_model == RUN else part
+            for part in self.reward_funcs
+        ]
+        return self.model_copy(update={"reward_funcs": tuple(parts)})
+
+
+class PPOSettings(OnlineSettings):
+    """Proximal policy optimisation (Schulman et al. 2017; Ziegler et al. 2019): max E[reward - beta KL]."""
+
+    num_ppo_epochs: int = Field(default=2, ge=1, description="passes over the answers before new ones")
+    beta: float = Field(default=0.05, ge=0, description="what a nat of KL to the reference costs")
+    kl_target: float | None = Field(
+        default=None, gt=0, description="nats an answer that beta is steered to; null: beta stays"
+    )
+    gamma: float = Field(default=1.0, gt=0, le=1, description="discount from a token to the next")
+    lam: float = Field(default=1.0, ge=0, le=1, description="lambda of advantage estimation; 1: no bias")
+    cliprange: float = Field(default=0.2, gt=0, description="how far a token's probability ratio may count")
+    cliprange_value: float = Field(default=0.2, gt=0, description="how far a value may move in a rollout")
+    critic: Literal["policy", "reward"] = Field(
+        default="policy",
+        description="where the critic begins: at the policy with a head that says 0, or at the first reward "
+        "model and its head",
+    )
+    value_learning_rate: float = Field(default=1e-4, gt=0, description="AdamW's step size for the critic")
+    value_warmup_ratio: float = Field(
+        default=0.0, ge=0, lt=1, description="share of steps in which the critic's rate rises"
+    )
+    value_warmup: int = Field(
+        default=1, ge=0, description="rollouts at the start that only the critic learns from"
+    )
+    shared_base: bool = Field(
+        default=True,
+        description="with LoRA: critic, and reward models that are adapters over the policy's base, lie "
+        "beside the policy on one set of base weights; false: each has weights of its own",
+    )
+
+    @model_validator(mode="after")
+    def _critic_has_a_start(self) -> "PPOSettings":
+        if self.critic == "reward" and not self.reward_models:
+            raise ValueError("critic: reward needs a reward_model among reward_funcs")
+        return self
+
+    @property
+    def passes(self) -> int:
+        return self.num_ppo_epochs
+
+    @property
+    def shares_base(self) -> bool:
+        """Whether there is one set of base weights for all models: adapters alone can share one."""
+        return self.use_peft and self.shared_base
+
+
+class GRPOSettings(OnlineSettings):
+    """Group-relative policy optimisation (Shao et al. 2024): an answer counts by how far it is above others
+    to the same prompt.
+    """
+
+    num_generations: int = Field(
+        default=8, ge=2, description="answers to a prompt, which are compared with each other"
+    )
+    num_iterations: int = Field(default=1, ge=1, description="passes over the answers before new ones")
+    beta: float = Field(
+        default=0.04, ge=0, description="weight of the KL to the reference in the loss, a token; 0: none"
+    )
+    scale_rewards: Literal["group", "batch", "none"] = Field(
+        default="group",
+        description="what an answer's lead over its group is divided by: the scores' standard deviation "
+        "in the group, in the rollout, or nothing (Dr. GRPO)",
+    )
+    loss_type: Literal["dapo", "grpo", "dr_grpo"] = Field(
+        default="dapo",
+        description="what the loss is a mean of: dapo, the tokens of a step; grpo, answers, each the mean of "
+        "its tokens, so that long ones count less a token; dr_grpo, as dapo, with `max_completion_length` "
+        "for each answer's length",
+    )
+    epsilon: float = Field(default=0.2, gt=0, lt=1, description="how far a probability ratio may fall")
+    epsilon_high: float | None = Field(
+        default=None, gt=0, description="how far it may rise; null: `epsilon` (DAPO takes 0.28)"
+    )
+    importance_sampling_level: Literal["token", "sequence"] = Field(
+        default="token",
+        description="whose probability ratio is clipped: a token's, or an answer's, which is the mean of its "
+        "tokens' (geometric; GSPO, with much smaller epsilons)",
+    )
+    mask_truncated_completions: bool = Field(
+        default=False, description="learn nothing from answers that the length limit ended"
+    )
+    use_bias_correction_kl: bool = Field(
+        default=True,
+        description="weigh a token's KL by its probability ratio, so that its gradient is that of the KL; "
+        "false: the paper's estimate, whose gradient is another one",
+    )
+
+    @model_validator(mode="after")
+    def _groups_are_whole(self) -> "GRPOSettings":
+        if self.generation_batch_size % self.num_generations:
+            raise ValueError(
+                f"generation_batch_size {self.generation_batch_size} is no multiple of num_generations "
+                f"{self.num_generations}"
+            )
+        return self
+
+    @property
+    def answers_a_prompt(self) -> int:
+        return self.num_generations
+
+    @property
+    def passes(self) -> int:
+        return self.num_iterations
+
+    @property
+    def prompts_a_rollout(self) -> int:
+        return self.generation_batch_size // self.num_generations
