@@ -16,6 +16,7 @@ from solon.errors import BAD_INPUT, FAILED, INTERRUPTED, BadInputError, exit_cod
 
 if TYPE_CHECKING:
     from constitution.model import Constitution
+    from solon.gate import Asked
     from solon.recipe import LoadedRecipe, Stage
 
 Command = Callable[[argparse.Namespace], int]
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="show Solon's version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run_commands(commands)
+    _add_evaluate(commands)
     _add_audit(commands)
     _add_watching_commands(commands)
     _add_serve(commands)
@@ -132,7 +134,6 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         ("critique", "answers, critiques and revisions, and the dataset to learn from", ("critique",)),
         ("label", "preference pairs and their labels", ("label",)),
         ("train", "train by one method, or by all that the recipe has", None),
-        ("evaluate", "measure the models on the held-out prompts and write the report", ("evaluate",)),
     )
     for name, purpose, only in stages:
         parser = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
@@ -143,6 +144,47 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
             )
         _add_recipe(parser)
         _add_consent(parser)
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    purpose = "measure a run's models, or models by themselves, and write the report"
+    parser = commands.add_parser("evaluate", help=purpose, description=purpose.capitalize() + ".")
+    parser.add_argument(
+        "targets",
+        nargs="+",
+        metavar="RUN|RECIPE|MODEL",
+        help="a run's folder, several runs to pool (seeds of one recipe), a recipe, or models: folders, ids "
+        "on the Hub, `embedded`; the first model is the base",
+    )
+    parser.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        metavar="[KIND=]FILE",
+        help="prompts to measure on, in place of the recipe's; KIND: harmful, harmless, helpful, verifiable; "
+        "may be repeated",
+    )
+    _add_gate(parser)
+    _add_out(parser)
+    _add_consent(parser)
+    parser.set_defaults(command=_evaluate, resumes=True)
+
+
+def _add_gate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="REPORT.json",
+        help="an earlier report: end with status 1 where a measure surely fell below it",
+    )
+    parser.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="[MODEL.]MEASURE[>=N]",
+        help="end with status 1 where this does not hold, as in harmful_refused>=0.8 or dpo.kl<=5; without a "
+        "number, where the measure fell below the baseline's; may be repeated",
+    )
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -320,6 +362,59 @@ def _run(given: argparse.Namespace) -> int:
     return _go(loaded, _stages(loaded, given), given)
 
 
+def _evaluate(given: argparse.Namespace) -> int:
+    """A recipe, or one run as it is, is evaluated as its last stage; anything else in a folder of its own."""
+    from solon.checkpoints import is_run
+    from solon.recipe import is_recipe, load_recipe
+    from solon.run_folder import RunFolder, load_run_recipe
+
+    paths = [Path(target).expanduser() for target in given.targets]
+    held = [is_run(path) for path in paths]
+    if len(paths) == 1 and not given.suite:
+        if held[0] and given.out is None:
+            given.out = paths[0]
+            loaded = load_run_recipe(RunFolder(paths[0]), given.settings)
+            return _go(loaded, ("evaluate",), given)
+        if not held[0] and is_recipe(paths[0]):
+            given.only, given.method = ("evaluate",), None
+            loaded = load_recipe(paths[0], given.settings)
+            return _go(loaded, _stages(loaded, given), given)
+    return _measure(given, paths, runs=any(held) or any(is_recipe(path) for path in paths))
+
+
+def _measure(given: argparse.Namespace, paths: Sequence[Path], *, runs: bool) -> int:
+    from solon import evaluation
+    from solon.console import reporter
+    from solon.interrupt import stoppable
+
+    suites = evaluation.suites_of(given.suite)
+    if runs:
+        targets = evaluation.runs(paths, suites, overrides=given.settings)
+    else:
+        targets = evaluation.models(given.targets, suites, overrides=given.settings)
+    out = given.out or evaluation.default_out(targets)
+    evaluation.require_sound(targets, out)
+    question = _asked(targets[0].loaded, given)
+    with stoppable(given.arguments) as stop:
+        _hush_libraries(targets[0].loaded)
+        evaluation.evaluate(targets, out, reporter(), stop=stop)
+    return _gated(question, out)
+
+
+def _asked(loaded: "LoadedRecipe", given: argparse.Namespace) -> "Asked":
+    """What the evaluation has to show; only `evaluate` has options for it, the recipe may ask besides."""
+    from solon.gate import asked
+
+    return asked(loaded, getattr(given, "require", ()), getattr(given, "baseline", None))
+
+
+def _gated(question: "Asked", out: Path) -> int:
+    from solon.console import reporter
+    from solon.gate import holds
+
+    return 0 if not question or holds(question, out, reporter().say) else FAILED
+
+
 def _audit(given: argparse.Namespace) -> int:
     from solon.audit import audit_settings, judge_recipe
 
@@ -336,6 +431,7 @@ def _go(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Nam
 
     out = given.out or default_out(loaded.recipe)
     _require_sound(loaded, out, accept_changes=given.accept_changes)
+    question = _asked(loaded, given) if "evaluate" in stages else None
     from solon.interrupt import stoppable
     from solon.run import run
 
@@ -343,7 +439,7 @@ def _go(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Nam
         folder = open_run_folder(out, loaded, accept_changes=given.accept_changes)
         _hush_libraries(loaded)
         run(loaded, folder, stages, reporter(), stop=stop)
-    return 0
+    return 0 if question is None else _gated(question, out)
 
 
 def _status(given: argparse.Namespace) -> int:

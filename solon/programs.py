@@ -7,22 +7,20 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
-from typing import get_args
 
 from critique.model import Request, Text, Trajectory
 from critique.revise import Reviser
 from critique.select import Selected, select
 from engine.protocol import Sampling
-from evaluation.answer import Answerer, Question
-from evaluation.grader import graded
-from evaluation.model import Graded, Suite
+from evaluation.answer import Answerer
 from labeling.draw import Candidate, Drawn
 from labeling.judge import Judge
 from labeling.pairs import Labeler
-from pipeline.context import RowContext, derived_seed
+from pipeline.context import derived_seed
 from prompts.message import as_dicts
-from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests, read_requests
+from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.recipe import LoadedRecipe
+from solon.suites import held_out
 from solon.work import RunError
 from training.settings import OnlineSettings
 
@@ -39,23 +37,13 @@ def labeler(loaded: LoadedRecipe) -> Labeler:
     return Labeler(Judge(loaded.constitution, loaded.prompts, settings))
 
 
-def answerer(loaded: LoadedRecipe) -> "GradedAnswerer":
+def answerer(loaded: LoadedRecipe, *, run: str = "") -> Answerer:
     """Raises `RunError` where the recipe has no `evaluation` section."""
     settings = loaded.recipe.evaluation
     if settings is None:
         raise RunError("the recipe has no `evaluation` section; add one, or leave this stage out")
     sampling = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature)
-    return GradedAnswerer(Answerer(loaded.prompts, sampling))
-
-
-@dataclass(frozen=True, slots=True)
-class GradedAnswerer:
-    """An answer and its grade, as they are stored; grading asks nobody."""
-
-    ask: Answerer
-
-    async def __call__(self, question: Question, context: RowContext) -> Graded:
-        return graded(await self.ask(question, context))
+    return Answerer(loaded.prompts, sampling, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +77,7 @@ def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
         check_apart(red_team, helpful, names=("data.red_team", "data.helpful"))
     requests = TrainingRequests(loaded, count)
     if loaded.recipe.evaluation is not None:
-        check_disjoint(requests, held_out(loaded, "harmful") + held_out(loaded, "harmless"))
+        check_disjoint(requests, held_out(loaded))
     return requests
 
 
@@ -137,23 +125,6 @@ def _helpful(loaded: LoadedRecipe) -> Iterator[Request]:
 
 def _number(loaded: LoadedRecipe, request: Request) -> int:
     return derived_seed(loaded.recipe.seed, "online", request.id)
-
-
-def held_out(loaded: LoadedRecipe, suite: Suite) -> list[Request]:
-    settings = loaded.recipe.evaluation
-    if settings is None:
-        return []
-    source = settings.harmful if suite == "harmful" else settings.harmless
-    return read_requests(source, "helpful", base=loaded.folder)
-
-
-def questions(loaded: LoadedRecipe) -> list[Question]:
-    """The held-out prompts of both suites."""
-    return [
-        Question(f"{suite}/{request.id}", suite, request.category, request.conversation)
-        for suite in get_args(Suite)
-        for request in held_out(loaded, suite)
-    ]
 
 
 def candidates(loaded: LoadedRecipe, trajectories: Iterable[Trajectory]) -> Drawn:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from engine.settings import ModelSettings
+from evaluation.grader import AGREEMENT
 from labeling.model import MAKING_PAIRS
 from labeling.pair_settings import Export
 from pipeline.shards import read_manifest
@@ -104,8 +105,18 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
     return {
         "prompts": files["prompts"],
         "assistant": _model(loaded.assistant),
-        "evaluation": settings.model_dump(mode="json") if settings else None,
-        "data": _data(loaded, files, "evaluation.harmful", "evaluation.harmless"),
+        "evaluation": settings.model_dump(mode="json", exclude={"gate"}) if settings else None,
+        "data": _data(loaded, files, "evaluation."),
+        "grader": AGREEMENT.version,
+        **(_comparing(loaded, files) if settings and settings.compare else {}),
+    }
+
+
+def _comparing(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "constitution": files["constitution"],
+        "judges": {role: _model(settings) for role, settings in loaded.judges.items()},
+        "labeling": loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS)),
     }
 
 
@@ -124,7 +135,7 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "label": ("audit", "trajectories", "sft"),
     **{stage: (export, "sft") for stage, export in LEARN_FROM_LABELS.items()},
     **dict.fromkeys(ONLINE, ("audit", "reward", "sft")),
-    "evaluate": POLICIES,
+    "evaluate": (*POLICIES, "reward", "audit"),
 }
 
 
@@ -157,8 +168,9 @@ def _model(settings: ModelSettings) -> dict[str, object]:
 
 
 def _data(loaded: LoadedRecipe, files: Mapping[str, str], *places: str) -> dict[str, object]:
+    """The files whose place in the recipe begins as one of `places` does, and how they are read."""
     return {
         place: [source.model_dump(mode="json", exclude={"path"}), files[place]]
         for place, source in loaded.sources.items()
-        if place in places
+        if place.startswith(places)
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from constitution.document import DocumentError, Problem, nearest
 from critique.model import Kind, Request
+from evaluation.settings import RUN_REWARD
 from labeling.audit.model import HumanPair
 from labeling.export import HELPFULNESS
 from labeling.judge import METHODS
@@ -19,12 +20,15 @@ from labeling.pair_settings import Export
 from pipeline.rows import InputError
 from prompts.render import PromptError
 from solon.audit import audit_pairs
+from solon.errors import BadInputError
+from solon.gate import asked
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems, reward_model_problems
 from solon.programs import prompts_to_answer
 from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
+from solon.suites import held_out, suite_problems
 from training.reward_part import RUN
 from training.settings import OnlineSettings
 from training.verifiers.attempt import BadReferenceError
@@ -34,10 +38,8 @@ KINDS: Mapping[str, Kind] = {
     "data.red_team": "red_team",
     "data.helpful": "helpful",
     "data.prompts": "helpful",
-    "evaluation.harmful": "helpful",
-    "evaluation.harmless": "helpful",
 }
-"""What the rows of each of a recipe's sources are."""
+"""What the rows of each of a recipe's sources are that are learned from."""
 
 POINTWISE = "pointwise"
 """The way to label by which judges score answers alone."""
@@ -59,6 +61,7 @@ def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -
         *_plan_problems(loaded),
         *_audit_problems(loaded, out),
         *_model_problems(loaded),
+        *_gate_problems(loaded),
     ]
     # The folder is compared by what the files hold: worth doing only where all of them can be read.
     return found or [text for text in (objection_to(out, loaded, accept_changes=accept_changes),) if text]
@@ -97,11 +100,13 @@ def _template_problems(loaded: LoadedRecipe) -> list[str]:
 def _data_problems(loaded: LoadedRecipe) -> list[str]:
     """Every row of every source is looked at; only the held-out ones are kept, which are few."""
     found: list[str] = []
-    for place, source in loaded.sources.items():
-        try:
-            check_requests(source, KINDS[place], base=loaded.folder)
-        except DocumentError as error:
-            found.append(f"{place}: {error}")
+    for place, kind in KINDS.items():
+        if place in loaded.sources:
+            try:
+                check_requests(loaded.sources[place], kind, base=loaded.folder)
+            except DocumentError as error:
+                found.append(f"{place}: {error}")
+    found += suite_problems(loaded)
     try:
         comparisons = [_as_request(pair) for pair in comparisons_by_people(loaded).pairs]
     except DocumentError as error:
@@ -120,10 +125,10 @@ def _checks(loaded: LoadedRecipe, comparisons: Sequence[Request]) -> Iterator[Ca
             if place in loaded.sources:
                 yield from iter_requests(loaded.sources[place], KINDS[place], base=loaded.folder)
 
-    learnt, measured = ("data.red_team", "data.helpful"), ("evaluation.harmful", "evaluation.harmless")
+    learnt = ("data.red_team", "data.helpful")
     told = [*learnt, "data.prompts"]
     yield lambda: check_apart(requests(learnt[0]), requests(learnt[1]), names=learnt)
-    yield lambda: check_disjoint(chain(requests(*told), comparisons), list(requests(*measured)))
+    yield lambda: check_disjoint(chain(requests(*told), comparisons), held_out(loaded))
     for stage in ONLINE:
         yield lambda stage=stage: _check_references(loaded, stage)
 
@@ -153,6 +158,7 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
         yield from _online_problems(loaded, stage)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
+    yield from _reward_problems(loaded)
 
 
 def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
@@ -245,6 +251,20 @@ def _check_references(loaded: LoadedRecipe, stage: Stage) -> None:
                 raise InputError(Problem(where, what)) from error
 
 
+def _reward_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Reward models that are to rate the answers and are not there, or rate nothing."""
+    settings = loaded.recipe.evaluation
+    for name, reward in (settings.rewards if settings else {}).items():
+        place = f"evaluation.rewards.{name}.reward_model"
+        if reward.reward_model != RUN_REWARD:
+            yield from reward_model_problems(loaded.resolve(reward.reward_model), place, scaled=False)
+        elif loaded.recipe.training.reward is None:
+            yield (
+                f"{loaded.path}: `{place}` is the run's reward model, and the recipe trains none\n"
+                "  next: add `training.reward: {}`, or name another one's folder"
+            )
+
+
 def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
     """Labels of a judge that nobody checks, and audits that cannot be passed."""
     recipe = loaded.recipe
@@ -273,8 +293,10 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
 
 def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Judges that vote and are no model, and models of the panel that do not vote."""
+    evaluation = loaded.recipe.evaluation
+    compares = evaluation is not None and evaluation.compare is not None
     asks = {"audit", "label", *loaded.recipe.asks_online} & set(loaded.recipe.stages)
-    judges = loaded.labeling.judges if asks else ()
+    judges = loaded.labeling.judges if asks or compares else ()
     panel = loaded.recipe.models.panel
     for name in judges:
         if name != JUDGE and name not in panel:
@@ -316,7 +338,7 @@ def _rating_problems(loaded: LoadedRecipe) -> Iterator[str]:
 
 
 def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
-    if loaded.recipe.data is not None:
+    if loaded.recipe.data is not None or loaded.recipe.evaluation is not None:
         yield from model_problems(loaded.assistant, "models.assistant")
     elif loaded.judge == loaded.assistant:
         yield from model_problems(loaded.judge, "models.judge")
@@ -325,3 +347,11 @@ def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
     for name, settings in loaded.judges.items():
         if name != JUDGE:
             yield from model_problems(settings, f"models.panel.{name}")
+
+
+def _gate_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """A baseline that is not there would be missed only once everything is measured."""
+    try:
+        asked(loaded)
+    except BadInputError as error:
+        yield f"evaluation.gate: {error}"
