@@ -107,7 +107,9 @@ async def measured(
         engine = await open_engine(recipe(model).judge)
         if not isinstance(engine, TransformersEngine):
             raise SystemExit(f"{model}: tokens are counted by a local model's tokenizer; name a local model")
-        asking = {name: (recipe(model, WAYS[name]), engine) for name in ways}
+        asking: dict[str, tuple[LoadedRecipe, Engine]] = {
+            name: (recipe(model, WAYS[name]), engine) for name in ways
+        }
         if reward is not None:
             rated = recipe(model, _rated_by(model, reward))
             asking[REWARD] = rated, await open_engine(rated.judge)

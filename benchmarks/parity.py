@@ -160,7 +160,7 @@ def alpaca_eval(clone: Path) -> Iterator[str]:
         published = _leaderboard(clone / "src" / "alpaca_eval" / "leaderboards" / board)
         ours = {
             file.relative_to(clone / "results").parts[0]: win_rate(file)
-            for file in sorted(clone.glob(f"results/*/{annotator}/**/annotations.json"))
+            for file in sorted(clone.glob(f"results/*/{annotator}/annotations.json"))
         }
         known = {name: found for name, found in ours.items() if name in published}
         if not known:
@@ -185,8 +185,10 @@ def _preferred(row: Mapping[str, object], number: int) -> Opinion:
     """The opinion on the model's output against the baseline's; files of the first year write 0 for a tie."""
     preference = float(str(row["preference"]))
     probability = 0.5 if preference == 0 else preference - 1
-    lengths = (len(str(row[name]).split()) for name in ("output_2", "output_1"))
-    return Opinion(str(number), str(number), None, None, probability, *lengths)
+    chosen, rejected = (len(str(row[name]).split()) for name in ("output_2", "output_1"))
+    return Opinion(
+        str(number), str(number), None, None, probability, chosen_words=chosen, rejected_words=rejected
+    )
 
 
 def _leaderboard(file: Path) -> dict[str, WinRate]:
