@@ -126,7 +126,8 @@ def _open(path: Path, source: str, form: str) -> _Batch:
     try:
         for row in iter_file(path):
             rows.append(row) if isinstance(row, Row) else problems.append(row)
-        return _Batch(source, form or _form(path, rows), rows, problems)
+        known = form or (_form(path, rows) if rows or not problems else "")
+        return _Batch(source, known, rows, problems)
     except InputError as error:
         return _Batch(source, "", [], [*problems, *error.problems])
 
