@@ -8,7 +8,8 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit bench-judges bench-grader bench-ppo bench-rlvr bench-intervals bench-outcome clean
+        bench-audit bench-judges bench-grader bench-parity bench-ppo bench-rlvr bench-intervals bench-outcome \
+        clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +27,7 @@ help:
 	@echo "make bench-outcome     SFT, DPO and PPO over three seeds, and the full report in one command"
 	@echo "make bench-judges      DATA=FOLDER: every way to label against people's labels"
 	@echo "make bench-grader      DATA=FOLDER: the refusal grader on model families it was not trained on"
+	@echo "make bench-parity      JUDGEBENCH=CLONE ALPACA_EVAL=CLONE: published verdicts give published figures"
 	@echo "make clean             remove .venv, .venv-vllm and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
@@ -48,6 +50,10 @@ bench-judges: $(VENV)/.ready
 bench-grader: $(VENV)/.ready
 	@if [ -z "$(DATA)" ]; then echo "make bench-grader DATA=FOLDER: which holds xstest/"; exit 2; fi
 	$(BIN)/python benchmarks/refusal_grader.py $(DATA)
+
+bench-parity: $(VENV)/.ready
+	$(BIN)/python benchmarks/parity.py $(if $(JUDGEBENCH),--judgebench "$(JUDGEBENCH)") \
+	    $(if $(ALPACA_EVAL),--alpaca-eval "$(ALPACA_EVAL)")
 
 bench-overhead: $(VENV)/.ready
 	$(BIN)/python benchmarks/overhead.py $(if $(RIVALS),--rivals)

@@ -1,15 +1,15 @@
 """Every way to label against people's labels: how often it agrees, how consistent it is, what it costs.
 
-    python benchmarks/judges.py DATA [--model embedded] [--budget 100] [--only WAY ...] [--out runs/judges]
+    python benchmarks/judges.py DATA [--model embedded] [--budget 100] [--only WAY ...] [--reward ADAPTER]
+                                [--parts audits ways overhead] [--out runs/judges]
 
-DATA is a folder with `hhh/`, `hh-rlhf/`, `llmbar/` and `xstest/` as they were published. First the model is
-audited by the default way on each of them: all of HHH, LLMBar and XSTest's pairs, 500 of hh-rlhf. Then every
-way judges the same pairs, `--budget` of each source. Last, the time of an audit of 500 pairs in both orders
-is held against that of the engine alone for the same calls. Audits are journalled in `--out`: an interrupted
-benchmark goes on, and what is there is not asked again. Prints tables, and a line each:
+DATA is a folder with `hhh/`, `hh-rlhf/`, `llmbar/` and `xstest/` as they were published. `audits`: the model
+is audited by the default way on each of them: all of HHH, LLMBar and XSTest's pairs, 500 of hh-rlhf. `ways`:
+every way judges the same pairs, `--budget` of each source (`judges_ways.py`), a reward model too where
+`--reward` names the adapter of one. `overhead`: the time of an audit of 500 pairs in both orders is held
+against that of the engine alone for the same calls. What was answered is journalled in `--out`: an
+interrupted benchmark goes on, and nothing is asked again. Prints tables, and a line each:
 `bar: WHAT VALUE TARGET ok|short`.
-
-Cost is in tokens that the model reads or writes for a pair, those of a shared beginning counted once.
 """
 
 import argparse
@@ -17,21 +17,22 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from judges_ways import WAYS, Measured, measured, table
 from rich.console import Console
 from rich.table import Table
 
 from engine.open import open_engine
 from labeling.audit.human.load import load_human
+from labeling.audit.sampling import sample
 from labeling.methods.ab import TEMPLATE
 from labeling.methods.method import FIRST, SECOND
 from prompts.message import Prompt
 from solon.audit import audit_pairs, judge_recipe
 from solon.console import PlainReporter
-from solon.progress import read_progress
 from solon.recipe import LoadedRecipe
 from solon.run import run
 from solon.run_folder import RunFolder, open_run_folder
@@ -44,53 +45,17 @@ SOURCES: Mapping[str, tuple[str, int | None]] = {
 }
 """Where each source lies in DATA, and how many of its pairs the first audit takes."""
 
-WAYS: Mapping[str, tuple[str, ...]] = {
-    "ab": (),
-    "ab, log-odds": ("labeling.combine=mean_logit",),
-    "ab, 4 principles": ("labeling.principles=4",),
-    "ab, 8 principles, log-odds": (
-        "labeling.principles=8",
-        "labeling.combine=mean_logit",
-        "labeling.combine_votes=mean_logit",
-    ),
-    "ab, negated, log-odds": (
-        "labeling.negated=true",
-        "labeling.combine=mean_logit",
-        "labeling.combine_votes=mean_logit",
-    ),
-    "ab, 4 principles, negated, log-odds": (
-        "labeling.principles=4",
-        "labeling.negated=true",
-        "labeling.combine=mean_logit",
-        "labeling.combine_votes=mean_logit",
-    ),
-    "reasoned": ("labeling.method=reasoned", "labeling.rationale={max_tokens: 64, temperature: 0}"),
-    "few_shot": ("labeling.method=few_shot",),
-    "few_shot, 4 principles": ("labeling.method=few_shot", "labeling.principles=4"),
-    "pointwise": ("labeling.method=pointwise",),
-    "pointwise, 8 principles": ("labeling.method=pointwise", "labeling.principles=8"),
-    "likelihood": ("labeling.method=likelihood",),
-    "likelihood, 8 principles": ("labeling.method=likelihood", "labeling.principles=8"),
-    "likelihood, all principles": ("labeling.method=likelihood", "labeling.principles=all"),
-    "likelihood, summed, 8 principles": (
-        "labeling.method=likelihood",
-        "labeling.principles=8",
-        "labeling.likelihood={length_normalized: false, temperature: 2.0}",
-    ),
-}
-"""Every way to label, as it is written in a recipe."""
-
+PARTS = ("audits", "ways", "overhead")
+WIDTH = 190
 OVERHEAD_PAIRS = 500
 MOST_OVERHEAD = 1.15
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An audit's record and what it spent."""
+    """An audit's record."""
 
     content: Mapping[str, object]
-    tokens: int
-    seconds: float
 
     def figure(self, *path: str) -> Mapping[str, float]:
         value: object = self.content
@@ -101,26 +66,33 @@ class Found:
 
 def main() -> None:
     arguments = _arguments()
-    console = Console(width=150)
+    console = Console(width=WIDTH)
     sources = {name: _files(arguments.data, pattern) for name, (pattern, _) in SOURCES.items()}
-    first = {
-        name: audited(arguments, f"whole-{name}", paths, budget=SOURCES[name][1])
+    lines: list[str] = []
+    if "audits" in arguments.parts:
+        first = {
+            name: audited(arguments, f"whole-{name}", paths, budget=SOURCES[name][1])
+            for name, paths in sources.items()
+        }
+        console.print(_sources_table(first))
+        lines.append(unfit_bar(first))
+    if "ways" in arguments.parts:
+        console.print(table(every_way(arguments, sources), width=WIDTH))
+    if "overhead" in arguments.parts:
+        lines.append(overhead_bar(overhead(arguments, sources["hh-rlhf"])))
+    print("\n".join(lines))
+
+
+def every_way(arguments: argparse.Namespace, sources: Mapping[str, Sequence[Path]]) -> list[Measured]:
+    """Each way on the same pairs: `--budget` of each source, of every file and kind its share."""
+    pairs = {
+        name: sample(load_human(tuple(paths)).pairs, arguments.budget, seed=0)
         for name, paths in sources.items()
     }
-    console.print(_sources_table(first))
-    ways = {name: WAYS[name] for name in arguments.only or WAYS}
-    rows = {
-        name: {
-            source: audited(
-                arguments, f"{_slug(name)}-{source}", paths, budget=arguments.budget, ways=overrides
-            )
-            for source, paths in sources.items()
-        }
-        for name, overrides in ways.items()
-    }
-    console.print(_ways_table(rows))
-    for line in bars(first, overhead(arguments, sources["hh-rlhf"])):
-        print(line)
+    out = arguments.out / "ways"
+    out.mkdir(parents=True, exist_ok=True)
+    ways = arguments.only or list(WAYS)
+    return asyncio.run(measured(arguments.model, pairs, ways, out=out, reward=arguments.reward))
 
 
 def _arguments() -> argparse.Namespace:
@@ -129,6 +101,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--only", nargs="+", choices=list(WAYS), metavar="WAY")
+    parser.add_argument("--reward", type=Path, metavar="ADAPTER", help="a reward model's folder")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--out", type=Path, default=Path("runs") / "judges")
     parser.add_argument("--repeats", type=int, default=3, help="of the last measurement")
     return parser.parse_args()
@@ -141,23 +115,12 @@ def _files(data: Path, pattern: str) -> list[Path]:
     return found
 
 
-def audited(
-    arguments: argparse.Namespace,
-    name: str,
-    labels: Sequence[Path],
-    *,
-    budget: int | None,
-    ways: Sequence[str] = (),
-) -> Found:
-    """An audit in a folder of its own; probes are asked only of the default way."""
-    probes = () if name.startswith("whole-") else ("audit.probed=0",)
-    loaded = recipe(arguments.model, labels, budget=budget, overrides=(*probes, *ways))
+def audited(arguments: argparse.Namespace, name: str, labels: Sequence[Path], *, budget: int | None) -> Found:
+    """An audit by the defaults, in a folder of its own."""
+    loaded = recipe(arguments.model, labels, budget=budget)
     folder = open_run_folder(arguments.out / name, loaded)
     run(loaded, folder, ("audit",), PlainReporter())
-    stage = read_progress(folder.progress)["audit"]
-    tally = stage.tally
-    tokens = tally.prompt_tokens - (tally.cached_tokens or 0) + tally.completion_tokens
-    return Found(json.loads(folder.audit.read_text(encoding="utf-8")), tokens, stage.seconds)
+    return Found(json.loads(folder.audit.read_text(encoding="utf-8")))
 
 
 def recipe(
@@ -212,13 +175,17 @@ def _whole(loaded: LoadedRecipe, out: Path) -> float:
     return time.monotonic() - began
 
 
-def bars(first: Mapping[str, Found], ratios: Sequence[float]) -> Iterator[str]:
-    """That a model at chance is called unfit on every source, and what an audit costs beside its calls."""
+def unfit_bar(first: Mapping[str, Found]) -> str:
+    """That a model at chance is called unfit on every source."""
     failed = sum(not found.figure("verdict")["passed"] for found in first.values())
-    yield f"bar: judge-unfit-sources {failed} =={len(first)} {'ok' if failed == len(first) else 'short'}"
+    return f"bar: judge-unfit-sources {failed} =={len(first)} {'ok' if failed == len(first) else 'short'}"
+
+
+def overhead_bar(ratios: Sequence[float]) -> str:
+    """What an audit costs beside its calls."""
     ratio = statistics.median(ratios)
-    holds = ratio <= MOST_OVERHEAD
-    yield f"bar: audit-of-engine-time {ratio:.3f} <={MOST_OVERHEAD} {'ok' if holds else 'short'}"
+    verdict = "ok" if ratio <= MOST_OVERHEAD else "short"
+    return f"bar: audit-of-engine-time {ratio:.3f} <={MOST_OVERHEAD} {verdict}"
 
 
 def _sources_table(first: Mapping[str, Found]) -> Table:
@@ -251,33 +218,8 @@ def _sources_table(first: Mapping[str, Found]) -> Table:
     return table
 
 
-def _ways_table(rows: Mapping[str, Mapping[str, Found]]) -> Table:
-    table = Table("way", *SOURCES, "all", "same in both orders", "tokens a pair")
-    for name, by_source in rows.items():
-        accuracies = [found.figure("figures", "agreement", "accuracy") for found in by_source.values()]
-        pairs = sum(each["n"] for each in accuracies)
-        mean = sum(each["value"] * each["n"] for each in accuracies) / pairs
-        consistent = [
-            found.figure("figures", "position", "consistency")["value"] for found in by_source.values()
-        ]
-        tokens = sum(found.tokens for found in by_source.values())
-        asked = sum(found.figure("figures")["pairs"] for found in by_source.values())
-        table.add_row(
-            name,
-            *(_percent(each) for each in accuracies),
-            f"{100 * mean:.1f}",
-            f"{100 * statistics.fmean(consistent):.0f}",
-            f"{tokens / asked:,.0f}",
-        )
-    return table
-
-
 def _percent(share: Mapping[str, float]) -> str:
     return f"{100 * share['value']:.1f} ({100 * share['low']:.0f}-{100 * share['high']:.0f})"
-
-
-def _slug(name: str) -> str:
-    return "-".join(name.replace(",", "").replace("_", "-").split())
 
 
 if __name__ == "__main__":

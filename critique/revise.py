@@ -36,11 +36,18 @@ class Reviser:
             samples = tuple([await self._respond(request, context, sample) for sample in range(count)])
             return Trajectory(request, samples[0], samples=samples, keys=tuple(context.keys))
         response = await self._respond(request, context, 0)
+        rounds = await self.go_on(request.conversation, response, context)
+        return Trajectory(request, response, rounds, keys=tuple(context.keys))
+
+    async def go_on(
+        self, conversation: Conversation, answer: Text, context: RowContext, *, first: int = 0
+    ) -> tuple[Round, ...]:
+        """The rounds from the `first` on, which starts from an answer, to the last."""
         rounds: list[Round] = []
-        for number in range(self.settings.rounds):
-            before = rounds[-1].revision if rounds else response
-            rounds.append(await self._round(request.conversation, before, context, number=number))
-        return Trajectory(request, response, tuple(rounds), keys=tuple(context.keys))
+        for number in range(first, self.settings.rounds):
+            before = rounds[-1].revision if rounds else answer
+            rounds.append(await self._round(conversation, before, context, number=number))
+        return tuple(rounds)
 
     async def _respond(self, request: Request, context: RowContext, sample: int) -> Text:
         prompt = self.prompts.render("respond", conversation=request.conversation)

@@ -1,12 +1,13 @@
 """Which critiques are written anew where one constitution takes another's place.
 
-In: a run's trajectories. Out: for each that is touched, its first touched round: the same answer, criticised
-under either constitution. Rounds behind that one start from another revision, so all of them are touched.
+In: a run's trajectories. Out: each that is touched, from its first touched round on, under either
+constitution: the same answer, criticised and revised. Rounds behind that one start from another revision, so
+all of them are touched; where what is said comes out the same, their calls are found in the run's journal.
 """
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from constitution.model import Principle
 from critique.model import Text, Trajectory
@@ -34,32 +35,47 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The critiques of one answer under either constitution; the revisions, where none are written.
+    """A trajectory under either constitution; `round`, counted from 0, is the first that the edit touches."""
 
-    `behind` counts the round's revision and all rounds after it, which are written anew too and are not
-    asked for here.
-    """
-
-    id: str
-    prompt: str
-    answer: str
+    before: Trajectory
+    after: Trajectory
     round: int
-    principles: tuple[str, str]
-    texts: tuple[str, str]
-    behind: int
 
     @property
-    def redrawn(self) -> bool:
-        return self.principles[0] != self.principles[1]
+    def id(self) -> str:
+        return self.before.request.id
+
+    @property
+    def answer(self) -> Text:
+        """The answer that both criticise, each in its own words."""
+        return Standing(self.before, self.round).answer
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The critiques of that answer; its revisions, where no critique is written."""
+        first = (each.rounds[self.round] for each in (self.before, self.after))
+        old, new = ((each.critique or each.revision).text for each in first)
+        return old, new
+
+    @property
+    def principles(self) -> tuple[str, str]:
+        return self.before.rounds[self.round].principle, self.after.rounds[self.round].principle
 
     @property
     def changed(self) -> bool:
+        """Whether that critique says something else."""
         return self.texts[0] != self.texts[1]
+
+    @property
+    def revised(self) -> bool:
+        """Whether the row ends in another revision."""
+        old, new = (each.rounds[-1].revision.text for each in (self.before, self.after))
+        return old != new
 
 
 @dataclass(frozen=True, slots=True)
 class Rewriter:
-    """Criticises an answer under both constitutions; call it as a row program.
+    """Carries a trajectory on from its first touched round under both constitutions; a row program.
 
     `asking` is a context like the row's own, with a tally of its own for what the second one costs.
     """
@@ -69,20 +85,20 @@ class Rewriter:
     asking: Context
 
     async def __call__(self, row: Standing, context: RowContext) -> Rewritten:
-        conversation = row.trajectory.request.conversation
         again = self.asking.row(row.id, context.number)
         # One after the other, so that the second finds what the first was told.
-        old = await self.before.begin(conversation, row.answer, context, number=row.round)
-        new = await self.after.begin(conversation, row.answer, again, number=row.round)
         return Rewritten(
-            row.id,
-            conversation[-1].content,
-            row.answer.text,
-            row.round,
-            (old.principle.id, new.principle.id),
-            (old.text.text, new.text.text),
-            behind=len(row.trajectory.rounds) - row.round,
+            before=await _carried_on(row, self.before, context),
+            after=await _carried_on(row, self.after, again),
+            round=row.round,
         )
+
+
+async def _carried_on(row: Standing, reviser: Reviser, context: RowContext) -> Trajectory:
+    """The rounds before the touched one as they are, the others as the reviser has them."""
+    given = row.trajectory
+    rounds = await reviser.go_on(given.request.conversation, row.answer, context, first=row.round)
+    return replace(given, rounds=(*given.rounds[: row.round], *rounds))
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
-"""Which labels flip where one constitution takes another's place: stored pairs in, both judgments out.
+"""Which labels flip where one constitution takes another's place: pairs in, both judgments out.
 
-The pairs stay as they are; only who votes on them, and by which words, differs. A pair under whose votes
-nothing differs is not asked about; of the others every call that the run made is found in its journal, since
-its key is its content, and what is asked is what the edit touches.
+A pair is touched where others vote on it, or by other words, or where it is made of a revision that the edit
+has written anew. One that is not is not asked about; of the others every call that the run made is found in
+its journal, since its key is its content, and what is asked is what the edit touches.
 """
 
 import random
@@ -20,20 +20,46 @@ from pipeline.context import Context, RowContext, derived_seed
 
 
 @dataclass(frozen=True, slots=True)
+class EditedPair:
+    """A pair as a run has it, and as it would have it after the edit; None where it would not be there.
+
+    The two differ in their texts where a response is a revision that is written anew.
+    """
+
+    before: Comparison | None
+    after: Comparison | None
+
+    @property
+    def pair(self) -> Comparison:
+        """What there is of it: as it would be, or as it was."""
+        found = self.after or self.before
+        if found is None:
+            raise ValueError("a pair that stands neither before nor after an edit is none")
+        return found
+
+    @property
+    def remade(self) -> bool:
+        """Whether the edit reaches what the pair is made of, and not only who votes on it."""
+        if self.before is None or self.after is None:
+            return True
+        return _texts(self.before) != _texts(self.after)
+
+
+@dataclass(frozen=True, slots=True)
 class Touched:
     """The pairs of one row under whose votes something differs; the row's id is that of the label stage."""
 
     id: str
-    comparisons: tuple[Comparison, ...]
+    pairs: tuple[EditedPair, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Relabelled:
-    """A pair's judgment under either constitution."""
+    """A pair's judgment under either constitution; None where the pair does not stand under it."""
 
-    comparison: Comparison
-    before: Judgment
-    after: Judgment
+    edited: EditedPair
+    before: Judgment | None
+    after: Judgment | None
 
     @property
     def redrawn(self) -> bool:
@@ -42,7 +68,7 @@ class Relabelled:
 
     @property
     def flips(self) -> bool:
-        return self.before.verdict != self.after.verdict
+        return _verdict(self.before) != _verdict(self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,63 +88,87 @@ class Relabeler:
         return tuple(
             [
                 Relabelled(
-                    comparison,
-                    before=await self.before.judge(comparison, context),
-                    after=await self.after.judge(comparison, again),
+                    each,
+                    before=await _judged(self.before, each.before, context),
+                    after=await _judged(self.after, each.after, again),
                 )
-                for comparison in row.comparisons
+                for each in row.pairs
             ]
         )
 
 
+async def _judged(judge: Judge, pair: Comparison | None, context: RowContext) -> Judgment | None:
+    return None if pair is None else await judge.judge(pair, context)
+
+
 @dataclass(slots=True)
 class Drawing:
-    """How the pairs fare before anybody is asked: all of them, those touched, those that draw otherwise."""
+    """How the pairs fare before anybody is asked: all of them, those touched, those that draw otherwise,
+    and those that are made of something else.
+    """
 
     pairs: int = 0
     touched: int = 0
     redrawn: int = 0
+    remade: int = 0
 
     def rows(
-        self, labelled: Iterable[Labelled], before: Judge, after: Judge, *, seed: int
+        self, pairs: Iterable[EditedPair], before: Judge, after: Judge, *, seed: int
     ) -> Iterator[Touched]:
         """The rows with a pair to ask about, counted on their way."""
-        for row, items in groupby((each.comparison for each in labelled), key=lambda each: each.row):
+        for row, items in groupby(pairs, key=lambda each: each.pair.row):
             touched = tuple(each for each in items if self._is_touched(each, before, after, seed))
             if touched:
                 yield Touched(row, touched)
 
-    def _is_touched(self, comparison: Comparison, before: Judge, after: Judge, seed: int) -> bool:
-        drawn = derived_seed(seed, comparison.row, "comparison", comparison.drawn_as)
+    def _is_touched(self, edited: EditedPair, before: Judge, after: Judge, seed: int) -> bool:
+        pair, remade = edited.pair, edited.remade
+        drawn = derived_seed(seed, pair.row, "comparison", pair.drawn_as)
         old, new = (judge.drawn(random.Random(drawn)) for judge in (before, after))
         asked = {_asks(each, before) for each in old} != {_asks(each, after) for each in new}
-        touched = asked and not comparison.identical
+        touched = remade or (asked and not pair.identical)
         self.pairs += 1
         self.touched += touched
+        self.remade += remade
         self.redrawn += {each.id for each in old} != {each.id for each in new}
         return touched
 
 
 def verdict_flips(found: Sequence[Relabelled]) -> Counter[str]:
     """How many labels go from one verdict to another, as `first -> tie`."""
-    return Counter(f"{each.before.verdict} -> {each.after.verdict}" for each in found if each.flips)
+    return Counter(f"{_verdict(each.before)} -> {_verdict(each.after)}" for each in found if each.flips)
 
 
 def pair_flips(found: Sequence[Relabelled], settings: LabelingSettings, trust: Trust | None) -> Counter[str]:
-    """What becomes of the preference dataset's pairs: turned round, left out now, or put in now.
+    """What becomes of the preference dataset's pairs: turned round, left out now, put in now, or written
+    anew with the same one chosen.
 
     A pair that is decided by how it was made stays as it is, whatever the judge says of it.
     """
     counts: Counter[str] = Counter()
     believed = Believing(settings, trust)
     for each in found:
-        before, after = (
-            first_wins(Labelled(each.comparison, judgment), believed)
-            for judgment in (each.before, each.after)
-        )
+        before = _first_wins(each.edited.before, each.before, believed)
+        after = _first_wins(each.edited.after, each.after, believed)
         if before != after:
             counts["left out" if after is None else "put in" if before is None else "turned round"] += 1
+        elif before is not None and each.edited.remade:
+            counts["written anew"] += 1
     return counts
+
+
+def _first_wins(pair: Comparison | None, judgment: Judgment | None, believed: Believing) -> bool | None:
+    if pair is None or judgment is None:
+        return None
+    return first_wins(Labelled(pair, judgment), believed)
+
+
+def _verdict(judgment: Judgment | None) -> str:
+    return judgment.verdict if judgment else "no pair"
+
+
+def _texts(pair: Comparison) -> tuple[str, str]:
+    return pair.first.text, pair.second.text
 
 
 def _asks(principle: Principle, judge: Judge) -> str:
@@ -130,5 +180,5 @@ def _asks(principle: Principle, judge: Judge) -> str:
     return principle.model_dump_json(exclude=left_out)
 
 
-def _voters(judgment: Judgment) -> set[str]:
-    return {vote.principle for vote in judgment.votes}
+def _voters(judgment: Judgment | None) -> set[str]:
+    return {vote.principle for vote in judgment.votes} if judgment else set()

@@ -12,7 +12,7 @@ from functools import partial
 
 from constitution.model import Constitution, Principle
 from labeling.combine import clamped, combined, elected, verdict
-from labeling.methods import ab, few_shot, likelihood, pointwise, reasoned, reward
+from labeling.methods import ab, few_shot, likelihood, pointwise, reasoned, relevance, reward
 from labeling.methods.method import Ballot, Method
 from labeling.model import Comparison, Judgment, LabelingSettings, MethodName, Vote
 from pipeline.context import RowContext
@@ -24,6 +24,7 @@ METHODS: Mapping[MethodName, Method] = {
     "few_shot": few_shot.METHOD,
     "pointwise": pointwise.METHOD,
     "likelihood": likelihood.METHOD,
+    "relevance": relevance.METHOD,
     "reward": reward.METHOD,
 }
 """Every way to label, by its name in a recipe."""

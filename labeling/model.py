@@ -23,7 +23,7 @@ SAMPLED: frozenset[Source] = frozenset({"samples", "contrast", "best_of_n"})
 """Sources that ask the policy for responses."""
 Verdict = Literal["first", "second", "tie", "unparsed", "refused", "identical"]
 Combine = Literal["mean_probability", "mean_logit"]
-MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood", "reward"]
+MethodName = Literal["ab", "reasoned", "few_shot", "pointwise", "likelihood", "relevance", "reward"]
 
 MAKING_PAIRS = ("pairs", "limits", "best_of_n", "sample", "decide", "filter", "helpfulness", "exports")
 """Settings of the pairs alone: whatever they say, a judge says the same of a given pair."""
@@ -56,11 +56,27 @@ class PointwiseSettings(Section):
 class LikelihoodSettings(Section):
     """How much likelier each response becomes when the model is asked to follow the principle."""
 
+    against: Literal["plain", "opposite"] = Field(
+        default="plain",
+        description="what the response's likelihood is held against: that after the plain conversation, or "
+        "where the model is asked to go against the principle",
+    )
     length_normalized: bool = Field(
         default=True, description="the mean over a response's tokens; false: the sum"
     )
     temperature: float = Field(
         default=0.1, gt=0, description="P = 1 / (1 + exp(-difference / temperature)); differences in nats"
+    )
+
+
+class RelevanceSettings(Section):
+    """How much likelier the conversation makes each response than it is by itself."""
+
+    length_normalized: bool = Field(
+        default=True, description="the mean over a response's tokens; false: the sum"
+    )
+    temperature: float = Field(
+        default=0.5, gt=0, description="P = 1 / (1 + exp(-difference / temperature)); differences in nats"
     )
 
 
@@ -98,7 +114,8 @@ class LabelingSettings(Section):
         default="ab",
         description="ab: the letter at once; reasoned: after a written rationale; few_shot: after worked "
         "comparisons; pointwise: each response scored alone; likelihood: which response the principle makes "
-        "likelier; reward: each response rated by a reward model",
+        "likelier; relevance: which response the conversation makes likelier; reward: each response rated by "
+        "a reward model",
     )
     principles: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         default=1, description="so many different principles vote on a pair, drawn by weight; or `all`"
@@ -151,6 +168,9 @@ class LabelingSettings(Section):
     )
     likelihood: LikelihoodSettings = Field(
         default_factory=LikelihoodSettings, description="how `method: likelihood` compares"
+    )
+    relevance: RelevanceSettings = Field(
+        default_factory=RelevanceSettings, description="how `method: relevance` compares"
     )
     reward: RewardSettings = Field(
         default_factory=RewardSettings, description="how `method: reward` compares"
@@ -220,8 +240,8 @@ class LabelingSettings(Section):
 
     @model_validator(mode="after")
     def _principles_are_read(self) -> "LabelingSettings":
-        if self.principles != 1 and self.method == "reward":
-            raise ValueError("`method: reward` reads no principles: leave `principles` out")
+        if self.principles != 1 and self.method in ("reward", "relevance"):
+            raise ValueError(f"`method: {self.method}` reads no principles: leave `principles` out")
         return self
 
 
@@ -287,8 +307,8 @@ class Vote:
 
     `principle` is "" where the way reads none, `judge` the judge's role. `probability` is that of the first
     response being better; None where a reading could not be used, and then the vote does not count. The
-    scores are what each response got by itself: -1 to 1 by `pointwise`, nats by `likelihood`, its reward by
-    `reward`, None where responses are only compared.
+    scores are what each response got by itself: -1 to 1 by `pointwise`, nats by `likelihood` and `relevance`,
+    its reward by `reward`, None where responses are only compared.
     """
 
     principle: str

@@ -61,7 +61,7 @@ class Labeler:
             return [_comparison(source, row, await self._samples(2, row, context))]
         if source == "contrast":
             return [await self._contrast(row, context)]
-        return [_constructed(source, row)]
+        return [constructed(source, row)]
 
     async def _samples(self, count: int, row: Candidate, context: RowContext) -> list[Text]:
         prompt = self._prompt(PLAIN, row)
@@ -95,7 +95,7 @@ def _comparison(source: Source, row: Candidate, responses: Sequence[Text]) -> Co
     )
 
 
-def _constructed(source: Source, row: Candidate) -> Comparison:
+def constructed(source: Source, row: Candidate) -> Comparison:
     """A pair of texts that are there already, the better one by construction first."""
     second = row.trajectory.response if source == "revision" else row.mistaken
     if row.good is None or second is None:

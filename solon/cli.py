@@ -192,8 +192,9 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("audit", help=purpose, description=purpose.capitalize() + ".")
     parser.add_argument(
         "recipe",
-        metavar="RECIPE|MODEL",
-        help="a recipe, or its folder; or a model alone: a folder, an id on the Hub, or `embedded`",
+        metavar="RECIPE|MODEL|VERDICTS",
+        help="a recipe, or its folder; or a model alone: a folder, an id on the Hub, or `embedded`; or a "
+        "file of labelled pairs with the verdicts that a judge gave elsewhere (`judgments`)",
     )
     parser.add_argument(
         "--labels",
@@ -417,7 +418,13 @@ def _gated(question: "Asked", out: Path) -> int:
 
 def _audit(given: argparse.Namespace) -> int:
     from solon.audit import audit_settings, judge_recipe
+    from solon.audit_recorded import audit_recorded, is_recorded
 
+    if is_recorded(verdicts := Path(given.recipe).expanduser()):
+        from solon.console import reporter
+
+        audit_recorded(verdicts, overrides=given.settings, out=given.out, reporter=reporter())
+        return 0
     loaded = judge_recipe(
         given.recipe, labels=given.labels or (), budget=given.budget, overrides=given.settings
     )

@@ -8,7 +8,7 @@ to a journal beside its folder, where the run finds them once it goes on with th
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from critique.revise import Reviser
 from critique.rewritten import Rewriter, Rewritten, Rounds, Standing
 from labeling.flips import Drawing, Relabeler, Relabelled, Touched
 from labeling.judge import METHODS, Judge
-from labeling.model import JUDGE, Labelled
+from labeling.model import JUDGE
 from labeling.trust import Trust
 from pipeline.context import Context, Tally
 from pipeline.gate import Stop
@@ -30,6 +30,7 @@ from pipeline.shards import read_manifest
 from pipeline.store import iter_records
 from solon.audit import trust
 from solon.console import Reporter
+from solon.constitution_pairs import edited_pairs
 from solon.constitution_trial import ANSWERS, judge_problems
 from solon.engines import in_flight, open_roles
 from solon.errors import BadInputError
@@ -37,9 +38,11 @@ from solon.recipe import LoadedRecipe
 from solon.run_folder import RunFolder, diff_folder, estimate_folder, load_run_recipe
 from solon.status import StatusError
 
+CRITIC = "critic"
+"""The role of the model that writes critiques: the judge, or the assistant where the judge only rates."""
+
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
-Kept = TypeVar("Kept")
 
 
 @dataclass(slots=True)
@@ -90,18 +93,26 @@ class Compared:
         """What the run's audit makes of its judge's labels, where it has one."""
         return trust(self.loaded, self.folder) if self.folder.audit.is_file() else None
 
-    def pairs(self, drawing: Drawing) -> Iterator[Touched]:
-        """The rows whose labels are touched, counted on their way."""
-        labelled = self._made(self.folder.comparisons, Labelled)
-        return drawing.rows(labelled, *self.judges, seed=self.loaded.recipe.seed)
+    def pairs(self, drawing: Drawing, rewritten: Sequence[Rewritten] = ()) -> Iterator[Touched]:
+        """The rows whose labels are touched, counted on their way; `rewritten` is what pairs may be made of.
+
+        The pairs of a run that was made with another constitution are taken as they are.
+        """
+        if not _is_whole(self.folder.comparisons):
+            return iter(())
+        pairs = edited_pairs(
+            self.loaded,
+            self.folder,
+            constitutions=(self.before, self.after),
+            rewritten={each.id: each for each in rewritten} if self.made_with_before else {},
+        )
+        return drawing.rows(pairs, *self.judges, seed=self.loaded.recipe.seed)
 
     def trajectories(self, rounds: Rounds) -> Iterator[Standing]:
         """The rows whose critiques are touched, counted on their way."""
-        made = self._made(self.folder.trajectories, Trajectory)
+        folder = self.folder.trajectories
+        made = iter_records(folder, Trajectory) if _is_whole(folder) else ()
         return rounds.rows(made, *self.revisers, seed=self.loaded.recipe.seed)
-
-    def _made(self, folder: Path, kind: type[Kept]) -> Iterable[Kept]:
-        return iter_records(folder, kind) if _is_whole(folder) else ()
 
 
 def compare_in_run(before: Constitution, after: Constitution, run: Path) -> Compared:
@@ -149,14 +160,18 @@ async def ask_flips(compared: Compared, found: Flips, context: Context, *, repor
     """Ask about all that is touched, of engines that are open, and add it to what was found."""
     asking = replace(context, tally=found.after)
     context = replace(context, tally=found.before)
-    relabel, rewrite = Relabeler(*compared.judges, asking), Rewriter(*compared.revisers, asking)
+    critic = {JUDGE: context.engines.get(CRITIC, context.engines[JUDGE])}
+    rewrite = Rewriter(*compared.revisers, replace(asking, engines=critic))
     await _collect(
-        "labels", relabel, lambda: compared.pairs(Drawing()), context, found=found, reporter=reporter,
-        keep=found.relabelled.extend,
+        "critiques", rewrite, lambda: compared.trajectories(Rounds()), replace(context, engines=critic),
+        found=found, reporter=reporter, keep=found.rewritten.append,
     )  # fmt: skip
+    found.drawing = Drawing()
+    rows = sum(1 for _ in compared.pairs(found.drawing, found.rewritten))
+    relabel = Relabeler(*compared.judges, asking)
     await _collect(
-        "critiques", rewrite, lambda: compared.trajectories(Rounds()), context, found=found,
-        reporter=reporter, keep=found.rewritten.append,
+        "labels", relabel, lambda: compared.pairs(Drawing(), found.rewritten), context, found=found,
+        reporter=reporter, keep=found.relabelled.extend, total=rows,
     )  # fmt: skip
 
 
@@ -174,8 +189,9 @@ async def _collect(
     found: Flips,
     reporter: Reporter,
     keep: Callable[[Record], object],
+    total: int | None = None,
 ) -> None:
-    total = sum(1 for _ in rows())
+    total = sum(1 for _ in rows()) if total is None else total
     if not total:
         return
     with reporter.stage(name, total=total) as bar:
@@ -190,8 +206,8 @@ async def _collect(
 async def _opened(
     loaded: LoadedRecipe, journal: Journal, reporter: Reporter, stop: Stop
 ) -> AsyncIterator[Context]:
-    """The run's judges, who write its critiques too."""
-    roles = {JUDGE: loaded.judge, **loaded.judges}
+    """The run's judges, and the model that writes its critiques."""
+    roles = {CRITIC: loaded.critic, JUDGE: loaded.judge, **loaded.judges}
     bounds = {role: in_flight(settings) for role, settings in roles.items()}
     async with open_roles(roles, reporter.say) as engines:
         yield Context(engines, journal, loaded.recipe.seed, in_flight=bounds, stop=stop)

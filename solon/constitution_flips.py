@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from statistics import fmean
+from typing import Literal
 
+from critique.model import Trajectory
 from critique.rewritten import Rewritten
-from labeling.flips import Relabelled, pair_flips, verdict_flips
-from labeling.model import Judgment
+from labeling.flips import EditedPair, Relabelled, pair_flips, verdict_flips
+from labeling.model import Comparison, Judgment
 from solon.constitution_diff import Compared, Flips
 
 SHOWN = 10
@@ -26,7 +28,12 @@ def flips_as_json(compared: Compared, found: Flips) -> dict[str, object]:
     """All of it, each touched pair and critique whole."""
     drawing, rounds = found.drawing, found.rounds
     return {
-        "labels": {"pairs": drawing.pairs, "touched": drawing.touched, "redrawn": drawing.redrawn},
+        "labels": {
+            "pairs": drawing.pairs,
+            "touched": drawing.touched,
+            "redrawn": drawing.redrawn,
+            "remade": drawing.remade,
+        },
         "critiques": {"rounds": rounds.rounds, "touched": rounds.touched, "redrawn": rounds.redrawn},
         "asked": found.asked,
         "calls": {"before": found.before.asked, "after": found.after.asked},
@@ -45,6 +52,10 @@ def _touched(found: Flips) -> Iterator[str]:
             f"labels      {drawing.touched} of {drawing.pairs} pairs are touched, "
             f"{drawing.redrawn} of them draw another principle"
         )
+    if rounds.touched and drawing.pairs and not found.asked:
+        yield "            pairs that hold a revision follow once it is written anew: leave out --count"
+    if drawing.remade:
+        yield f"            {drawing.remade} of them are made of another revision, come in or fall out"
     if rounds.rounds:
         yield (
             f"critiques   {rounds.touched} of {rounds.rounds} rounds are touched, "
@@ -67,10 +78,10 @@ def _labels(compared: Compared, found: Flips) -> Iterator[str]:
 def _critiques(found: Flips) -> Iterator[str]:
     if found.rewritten:
         changed = sum(each.changed for each in found.rewritten)
-        behind = sum(each.behind for each in found.rewritten)
+        revised = sum(each.revised for each in found.rewritten)
         yield (
-            f"rewritten   {changed} of {len(found.rewritten)} critiques, one a row, say something else; "
-            f"rounds from there on, which a run would write anew: {behind}"
+            f"rewritten   {changed} of {len(found.rewritten)} critiques, the first touched one of each row, "
+            f"say something else; {revised} rows end in another revision"
         )
 
 
@@ -90,13 +101,24 @@ def _spent(compared: Compared, found: Flips) -> Iterator[str]:
 def _pairs(found: Flips) -> Iterator[str]:
     flipped = [each for each in found.relabelled if each.flips]
     for each in flipped[:SHOWN]:
-        comparison = each.comparison
+        pair = each.edited.pair
         yield ""
-        yield f"{comparison.id}: {_said(each.before)} -> {_said(each.after)}"
-        yield f"    asked   {_beginning(comparison.conversation[-1].content)}"
-        yield f"    first   {_beginning(comparison.first.text)}"
-        yield f"    second  {_beginning(comparison.second.text)}"
+        yield f"{pair.id}: {_said(each.before)} -> {_said(each.after)}"
+        yield f"    asked   {_beginning(pair.conversation[-1].content)}"
+        yield from _response("first", each.edited)
+        yield from _response("second", each.edited)
     yield from _more(len(flipped), "flipped pairs")
+
+
+def _response(which: Literal["first", "second"], edited: EditedPair) -> Iterator[str]:
+    """One of the two; where the edit writes it anew, as it was and as it would be."""
+    old, new = (getattr(pair, which).text if pair else None for pair in (edited.before, edited.after))
+    if old == new:
+        yield f"    {which:<8}{_beginning(old or '')}"
+        return
+    for sign, text in (("-", old), ("+", new)):
+        if text is not None:
+            yield f"    {which:<6}{sign} {_beginning(text)}"
 
 
 def _texts(found: Flips) -> Iterator[str]:
@@ -104,10 +126,13 @@ def _texts(found: Flips) -> Iterator[str]:
     for each in changed[:SHOWN]:
         yield ""
         yield f"{each.id}, round {each.round + 1}"
-        yield f"    asked   {_beginning(each.prompt)}"
-        yield f"    answer  {_beginning(each.answer)}"
+        yield f"    asked   {_beginning(each.before.request.conversation[-1].content)}"
+        yield f"    answer  {_beginning(each.answer.text)}"
         for sign, principle, text in zip("-+", each.principles, each.texts, strict=True):
             yield f"    {sign} {principle}: {_beginning(text)}"
+        if each.revised:
+            for sign, made in (("-", each.before), ("+", each.after)):
+                yield f"    revised {sign} {_beginning(made.rounds[-1].revision.text)}"
     yield from _more(len(changed), "changed critiques")
 
 
@@ -117,13 +142,18 @@ def _more(count: int, what: str) -> Iterator[str]:
         yield f"and {count - SHOWN} more {what}: --json FILE has them all"
 
 
-def _said(judgment: Judgment) -> str:
+def _said(judgment: Judgment | None) -> str:
+    if judgment is None:
+        return "no pair"
     probability = "–" if judgment.probability is None else f"{judgment.probability:.3f}"
     voters = ", ".join(dict.fromkeys(vote.principle for vote in judgment.votes))
     return f"{judgment.verdict} {probability} ({voters})"
 
 
 def _move(each: Relabelled) -> float | None:
+    """How far the probability of the same response moves; None where it is not one pair with two of them."""
+    if each.edited.remade or each.before is None or each.after is None:
+        return None
     before, after = each.before.probability, each.after.probability
     return None if before is None or after is None else after - before
 
@@ -138,21 +168,24 @@ def _beginning(text: str) -> str:
 
 
 def _pair_json(each: Relabelled) -> dict[str, object]:
-    comparison = each.comparison
+    pair = each.edited.pair
     return {
-        "id": comparison.id,
+        "id": pair.id,
         "flips": each.flips,
         "redrawn": each.redrawn,
-        "prompt": comparison.conversation[-1].content,
-        "first": comparison.first.text,
-        "second": comparison.second.text,
-        "before": _judgment_json(each.before),
-        "after": _judgment_json(each.after),
+        "remade": each.edited.remade,
+        "prompt": pair.conversation[-1].content,
+        "before": _side_json(each.edited.before, each.before),
+        "after": _side_json(each.edited.after, each.after),
     }
 
 
-def _judgment_json(judgment: Judgment) -> dict[str, object]:
+def _side_json(pair: Comparison | None, judgment: Judgment | None) -> dict[str, object] | None:
+    if pair is None or judgment is None:
+        return None
     return {
+        "first": pair.first.text,
+        "second": pair.second.text,
         "verdict": judgment.verdict,
         "probability": judgment.probability,
         "principles": [vote.principle for vote in judgment.votes],
@@ -160,14 +193,25 @@ def _judgment_json(judgment: Judgment) -> dict[str, object]:
 
 
 def _critique_json(each: Rewritten) -> dict[str, object]:
-    (before, after), (old, new) = each.principles, each.texts
     return {
         "id": each.id,
         "round": each.round + 1,
-        "prompt": each.prompt,
-        "answer": each.answer,
+        "prompt": each.before.request.conversation[-1].content,
+        "answer": each.answer.text,
         "changed": each.changed,
-        "before": {"principle": before, "text": old},
-        "after": {"principle": after, "text": new},
-        "behind": each.behind,
+        "revised": each.revised,
+        "before": _rounds_json(each.before, each.round),
+        "after": _rounds_json(each.after, each.round),
     }
+
+
+def _rounds_json(made: Trajectory, first: int) -> list[dict[str, object]]:
+    """What was said from the first touched round on."""
+    return [
+        {
+            "principle": done.principle,
+            "critique": done.critique.text if done.critique else None,
+            "revision": done.revision.text,
+        }
+        for done in made.rounds[first:]
+    ]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from critique.model import Request, Text, Trajectory
+from constitution.model import Constitution
+from critique.model import Request, Trajectory
 from critique.revise import Reviser
 from critique.select import Selected, select
 from engine.protocol import Sampling
@@ -140,15 +141,17 @@ class _Candidates:
 
     def __iter__(self) -> Iterator[Candidate]:
         for trajectory in self.trajectories:
-            yield Candidate(trajectory, _good(self.loaded, trajectory))
+            yield candidate(self.loaded, trajectory, self.loaded.constitution)
+
+
+def candidate(loaded: LoadedRecipe, trajectory: Trajectory, constitution: Constitution) -> Candidate:
+    """A trajectory with the answer to learn from, if selection kept it: the last revision, or the first
+    helpful sample. The constitution is the one that it was made with.
+    """
+    answers = select(trajectory, constitution, loaded.recipe.critique.selection)
+    answer = answers[-1] if trajectory.rounds else answers[0]
+    return Candidate(trajectory, answer.answer if answer.kept else None)
 
 
 def selected(loaded: LoadedRecipe, trajectory: Trajectory) -> list[Selected]:
     return select(trajectory, loaded.constitution, loaded.recipe.critique.selection)
-
-
-def _good(loaded: LoadedRecipe, trajectory: Trajectory) -> Text | None:
-    """The answer to learn from: the last revision, or the first helpful sample, if selection kept it."""
-    answers = selected(loaded, trajectory)
-    answer = answers[-1] if trajectory.rounds else answers[0]
-    return answer.answer if answer.kept else None

@@ -8,13 +8,16 @@ from constitution.model import Constitution, Principle
 from critique.model import Request, Text, Trajectory
 from critique.revise import Reviser
 from engine.scripted import ScriptedEngine
+from labeling.draw import Drawn
 from labeling.judge import Judge
 from labeling.model import Comparison, Labelled
+from labeling.pairs import Labeler
 from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.runner import run_rows
 from pipeline.store import write_records
 from prompts.message import Message
+from solon.programs import candidate
 from solon.run_folder import RunFolder, load_run_recipe
 
 SEED = 3
@@ -87,6 +90,25 @@ async def made(
         if rows:
             reviser = Reviser(given, loaded.prompts, loaded.recipe.critique)
             write_records(run.trajectories, await _trajectories(reviser, requests(rows), context), Trajectory)
+    return run
+
+
+async def carried_through(
+    folder: Path, given: Constitution, engine: ScriptedEngine, requests: Sequence[Request], *, recipe: str
+) -> RunFolder:
+    """A run's folder with the pairs that its own trajectories make, judged: the whole chain."""
+    run = _begun(folder, given, recipe)
+    loaded = load_run_recipe(run)
+    reviser = Reviser(given, loaded.prompts, loaded.recipe.critique)
+    labeler = Labeler(Judge(given, loaded.prompts, loaded.labeling))
+    with Journal(run.answers) as journal:
+        context = Context({"judge": engine, "assistant": engine, "policy": engine}, journal, SEED)
+        made = await _trajectories(reviser, requests, context)
+        rows = Drawn([candidate(loaded, each, given) for each in made], loaded.labeling, seed=SEED)
+        outcomes = [outcome async for outcome in run_rows(labeler, rows, context)]
+    write_records(run.trajectories, made, Trajectory)
+    labelled = [each for outcome in outcomes for each in outcome.record or ()]
+    write_records(run.comparisons, labelled, Labelled)
     return run
 
 

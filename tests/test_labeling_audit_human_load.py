@@ -281,6 +281,15 @@ def test_bytes_that_are_no_utf8_cost_their_row_and_are_told_with_their_offset(
     assert f"byte {whole.index(0xE9)} (0xe9) is not UTF-8" in told(labels)
 
 
+def test_a_file_of_nothing_but_bad_rows_is_not_called_empty(tmp_path: Path) -> None:
+    file = tmp_path / "latin.jsonl"
+    file.write_bytes(b'{"prompt": "caf\xe9", "chosen": "a", "rejected": "b"}\n')
+    with pytest.raises(InputError) as caught:
+        load_human([file])
+    assert "empty" not in str(caught.value)
+    assert "UTF-8" in str(caught.value)
+
+
 def test_a_parquet_text_that_is_no_utf8_costs_its_row(tmp_path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet

@@ -7,8 +7,8 @@ from labeling_fixtures import CONSTITUTION, PAIR, judge
 
 from constitution.model import Constitution
 from labeling.export import Trust
-from labeling.flips import Drawing, Relabelled, pair_flips, verdict_flips
-from labeling.model import Comparison, Judgment, LabelingSettings, Labelled, Reading, Verdict, Vote
+from labeling.flips import Drawing, EditedPair, Relabelled, pair_flips, verdict_flips
+from labeling.model import Comparison, Judgment, LabelingSettings, Reading, Verdict, Vote
 
 
 def judgment(verdict: Verdict, probability: float | None, principle: str = "kind") -> Judgment:
@@ -22,11 +22,11 @@ TIE, UNPARSED = judgment("tie", 0.5), judgment("unparsed", None)
 
 
 def relabelled(before: Judgment, after: Judgment) -> Relabelled:
-    return Relabelled(PAIR, before, after)
+    return Relabelled(EditedPair(PAIR, PAIR), before, after)
 
 
-def labelled(*comparisons: Comparison) -> list[Labelled]:
-    return [Labelled(each, FIRST) for each in comparisons]
+def unedited(*comparisons: Comparison) -> list[EditedPair]:
+    return [EditedPair(each, each) for each in comparisons]
 
 
 def test_a_label_flips_where_its_verdict_does_and_not_where_only_its_probability_moves() -> None:
@@ -56,6 +56,31 @@ def test_a_pair_below_the_audits_confidence_drops_out_without_a_flip() -> None:
     assert pair_flips(found, LabelingSettings(), trust) == {"left out": 1}
 
 
+def test_a_pair_that_is_made_of_another_revision_is_touched_whoever_votes_on_it() -> None:
+    rewritten = replace(PAIR, first=replace(PAIR.first, text="GOOD answer, written anew"))
+    drawing = Drawing()
+    rows = list(drawing.rows([EditedPair(PAIR, rewritten)], judge(), judge(), seed=1))
+    assert [row.pairs[0].pair for row in rows] == [rewritten]
+    assert (drawing.pairs, drawing.touched, drawing.redrawn, drawing.remade) == (1, 1, 0, 1)
+
+
+def test_a_rewritten_pair_with_the_same_one_chosen_is_another_row_of_the_dataset() -> None:
+    rewritten = EditedPair(PAIR, replace(PAIR, first=replace(PAIR.first, text="GOOD answer, written anew")))
+    found = [
+        Relabelled(rewritten, FIRST, FIRST),
+        Relabelled(rewritten, FIRST, SECOND),
+        Relabelled(EditedPair(PAIR, None), FIRST, None),
+        Relabelled(EditedPair(None, PAIR), None, FIRST),
+    ]
+    assert pair_flips(found, LabelingSettings(), None) == {
+        "written anew": 1,
+        "turned round": 1,
+        "left out": 1,
+        "put in": 1,
+    }
+    assert verdict_flips(found) == {"first -> second": 1, "first -> no pair": 1, "no pair -> first": 1}
+
+
 def test_a_pair_knows_its_row_whatever_stands_in_the_rows_id() -> None:
     for row in ("a", "a/b", "samples/samples", "x/samples/1"):
         assert replace(PAIR, id=f"{row}/samples").row == row
@@ -69,21 +94,21 @@ def test_all_pairs_of_a_row_stay_together_and_only_the_touched_ones_are_given() 
     edited = [kind if each.id == "kind" else each for each in CONSTITUTION.principles]
     after = judge(constitution=Constitution(name="test", version="2", principles=tuple(edited)))
     drawing = Drawing()
-    rows = list(drawing.rows(labelled(*pairs), judge(), after, seed=1))
-    assert (drawing.pairs, drawing.redrawn) == (40, 0)
-    assert drawing.touched == sum(len(row.comparisons) for row in rows)
+    rows = list(drawing.rows(unedited(*pairs), judge(), after, seed=1))
+    assert (drawing.pairs, drawing.redrawn, drawing.remade) == (40, 0, 0)
+    assert drawing.touched == sum(len(row.pairs) for row in rows)
     assert 4 < drawing.touched < 25
-    assert all(each.row == row.id for row in rows for each in row.comparisons)
+    assert all(each.pair.row == row.id for row in rows for each in row.pairs)
     every = judge(constitution=after.constitution, principles="all")
-    assert len(list(Drawing().rows(labelled(*pairs), judge(principles="all"), every, seed=1))) == 39
+    assert len(list(Drawing().rows(unedited(*pairs), judge(principles="all"), every, seed=1))) == 39
 
 
 def test_a_users_own_template_may_show_anything_of_a_principle_but_its_weight(tmp_path: Path) -> None:
     tagged = tuple(each.model_copy(update={"tags": ("new",)}) for each in CONSTITUTION.principles)
     after = judge(constitution=Constitution(name="test", version="2", principles=tagged))
-    assert not list(Drawing().rows(labelled(PAIR), judge(), after, seed=1))
+    assert not list(Drawing().rows(unedited(PAIR), judge(), after, seed=1))
     (tmp_path / "compare.j2").write_text('{% call turn("user") %}{{ principle.tags }}{% endcall %}')
     before, after = (
         replace(each, prompts=replace(each.prompts, folder=tmp_path)) for each in (judge(), after)
     )
-    assert len(list(Drawing().rows(labelled(PAIR), before, after, seed=1))) == 1
+    assert len(list(Drawing().rows(unedited(PAIR), before, after, seed=1))) == 1

@@ -44,7 +44,7 @@ def engine() -> ScriptedEngine:
 
 def votes(method: str, principles: int | str) -> int | str:
     """So many principles, where a way reads any."""
-    return 1 if method == "reward" else principles
+    return 1 if method in ("reward", "relevance") else principles
 
 
 def test_every_way_has_a_name_and_templates_that_exist() -> None:
@@ -79,7 +79,15 @@ async def test_any_way_says_by_which_principles_template_and_calls(method: str, 
         assert judgment.template_hash == way.prompts.hash(way.templates[0])
     assert len({vote.principle for vote in judgment.votes}) == votes(method, 2)
     assert {vote.judge for vote in judgment.votes} == {JUDGE}
-    calls = {"ab": 4, "few_shot": 4, "pointwise": 4, "reasoned": 8, "likelihood": 8, "reward": 2}
+    calls = {
+        "ab": 4,
+        "few_shot": 4,
+        "pointwise": 4,
+        "reasoned": 8,
+        "likelihood": 8,
+        "relevance": 4,
+        "reward": 2,
+    }
     assert len(context.keys) == calls[method]
 
 

@@ -43,6 +43,18 @@ async def test_or_in_all_at_the_recipes_temperature(tmp_path: Path) -> None:
     assert judgment.forward_logit == pytest.approx(0.7)
 
 
+async def test_the_opposite_prompt_may_take_the_plain_ones_place(tmp_path: Path) -> None:
+    opposed = LOGPROBS | {("go_against", "GOOD"): -5.0, ("go_against", "BAD"): -2.4}
+    engine = ScriptedEngine(score=lambda prompt, text: opposed[prompt.template, text.split()[0]])
+    way = judge(method="likelihood", likelihood={"against": "opposite"})
+    judgment, context = await ask(engine, tmp_path, way)
+    # Two nats more for the good response, a tenth less for the bad one, over two tokens each.
+    vote = judgment.votes[0]
+    assert (vote.first_score, vote.second_score) == pytest.approx((1.0, -0.05))
+    assert way.templates == ("follow", "go_against")
+    assert len(context.keys) == 4
+
+
 async def test_a_transcript_goes_on_behind_a_space(tmp_path: Path) -> None:
     engine = ScriptedEngine(score=rated)
     await ask(engine, tmp_path, judge(method="likelihood", family="transcript"))

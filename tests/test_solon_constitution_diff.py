@@ -1,17 +1,19 @@
 """What an edit flips in a run: only the calls that contain it are asked, and the run is left alone."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from labeling_fixtures import asked, likes_good
-from run_fixtures import constitution, edited, made, principles
+from run_fixtures import carried_through, constitution, edited, made, principles, requests
 
 from constitution.model import Constitution
+from critique.model import Request
 from engine.scripted import ScriptedEngine
 from pipeline.context import Context
 from pipeline.journal import Journal
-from prompts.message import Prompt
+from prompts.message import Message, Prompt
 from solon.console import PlainReporter
 from solon.constitution_diff import Compared, Flips, ask_flips, compare_in_run, flips_in_run
 from solon.constitution_flips import describe_flips, flips_as_json
@@ -110,6 +112,7 @@ async def test_words_that_only_critiques_hear_touch_no_label_and_the_other_way_r
     after = edited(FIVE, "kind", critique_request="What of it is unkind?")
     _, found = await flips(run, FIVE, after, engine)
     assert found.drawing.touched == 0
+    # The critiques come out the same, so that their revisions are found in the run's journal.
     assert found.rounds.touched == len(engine.calls) > 0
     assert all("What of it is unkind?" in asked(call.prompt) for call in engine.calls)
     other = ScriptedEngine("Fine.", choice=likes_good)
@@ -120,7 +123,7 @@ async def test_words_that_only_critiques_hear_touch_no_label_and_the_other_way_r
     assert (found.rounds.touched, found.drawing.touched) == (0, 0)
 
 
-async def test_changed_critiques_are_shown_side_by_side_and_rounds_behind_them_counted(
+async def test_changed_critiques_are_shown_side_by_side_and_the_rounds_behind_them_written_anew(
     tmp_path: Path,
 ) -> None:
     def critic(prompt: Prompt, _sampling: object) -> str:
@@ -132,9 +135,10 @@ async def test_changed_critiques_are_shown_side_by_side_and_rounds_behind_them_c
     after = edited(FIVE, "kind", critique_request="What of it is unkind?")
     compared, found = await flips(run, FIVE, after, engine)
     assert found.rounds.rounds == 40
-    assert len(engine.calls) == len(found.rewritten)
-    assert found.rounds.touched == sum(each.behind for each in found.rewritten)
+    assert found.rounds.touched == sum(2 - each.round for each in found.rewritten)
     assert all(each.texts == ("KIND.", "UNKIND.") and each.changed for each in found.rewritten)
+    assert found.before.asked == 0
+    assert len(engine.calls) == found.after.asked
     said = describe_flips(compared, found)
     assert "    - kind: KIND.\n    + kind: UNKIND." in said
     assert flips_as_json(compared, found)["critiques"] == {
@@ -142,6 +146,100 @@ async def test_changed_critiques_are_shown_side_by_side_and_rounds_behind_them_c
         "touched": found.rounds.touched,
         "redrawn": 0,
     }
+
+
+CHAIN = "critique: {rounds: 2}\nlabeling: {pairs: [revision, hard_negative]}\n"
+HARSH = "What of it is unkind?"
+
+
+def writes(prompt: Prompt, _sampling: object) -> str:
+    """A fair answer; good revisions of it, and a bad one after a critique by the edited words."""
+    said = asked(prompt)
+    number = "".join(filter(str.isdigit, said.partition("?")[0]))
+    if "Critique: " in said and "UNKIND." in said:
+        return f"BAD. Take what you like from {number}."
+    if "Critique: " in said:
+        begun = "FAIR" in said
+        return f"GOOD. Ask whose {number} it is." if begun else "GOOD. I will not open other people's doors."
+    if "What of it is" in said:
+        return "UNKIND." if HARSH in said else "It could be better."
+    return f"FAIR enough, the door of house {number} opens by a push."
+
+
+def ranks(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
+    """Good is better than fair, and fair than bad."""
+    first, second, *_ = re.findall("GOOD|FAIR|BAD", asked(prompt))
+    order = ["GOOD", "FAIR", "BAD"]
+    if first == second:
+        return {"A": 0.5, "B": 0.5}
+    return {"A": 0.9, "B": 0.1} if order.index(first) < order.index(second) else {"A": 0.1, "B": 0.9}
+
+
+async def test_an_edit_is_followed_from_the_critique_over_the_revision_to_the_label_and_the_pair(
+    tmp_path: Path,
+) -> None:
+    # A word of its own ties each helpful prompt to one red-team prompt.
+    words = {number: "abc"[number % 3] * number for number in range(3, 33)}
+    given = [
+        Request(f"{kind}-{number}", kind, (Message("user", f"Question {number}? {word}, {kind}"),))
+        for kind in ("red_team", "helpful")
+        for number, word in words.items()
+    ]
+    run = await carried_through(
+        tmp_path / "run", FIVE, ScriptedEngine(writes, choice=ranks), given, recipe=CHAIN
+    )
+    kept = run.answers.read_bytes()
+    engine = ScriptedEngine(writes, choice=ranks)
+    after = edited(FIVE, "kind", critique_request=HARSH)
+    compared, found = await flips(run, FIVE, after, engine)
+    # Who draws the edited principle last ends in a bad revision; who draws it first alone, in a good one.
+    last = {each.id for each in found.rewritten if each.after.rounds[-1].principle == "kind"}
+    assert {each.id for each in found.rewritten if each.revised} == last
+    assert 2 < len(last) < len(found.rewritten) < 30
+    # The labels of these rows' pairs turn round; helpful prompts meet their revisions as hard negatives.
+    flipped = {each.edited.pair.id for each in found.relabelled if each.flips}
+    assert flipped >= {f"{row}/revision" for row in last}
+    assert {each.partition("/")[2] for each in flipped} == {"revision", "hard_negative"}
+    assert found.drawing.remade == found.drawing.touched == len(flipped)
+    assert found.drawing.pairs == 60
+    # Only what the edit reaches is asked: two labels for each pair with another text. Revised by the
+    # edited words twice, an answer is unchanged the second time, and makes no pair.
+    assert found.before.asked == 0
+    assert run.answers.read_bytes() == kept
+    labels = [call for call in engine.calls if call.kind == "choose"]
+    assert len(labels) == 2 * sum(each.edited.after is not None for each in found.relabelled)
+    critiques = [call for call in engine.calls if call.prompt.template == "critique"]
+    assert all(HARSH in asked(call.prompt) or "BAD." in asked(call.prompt) for call in critiques)
+    row = min(last)
+    said = describe_flips(compared, found)
+    assert f"{len(last)} rows end in another revision" in said
+    told = {each["id"]: each for each in flips_as_json(compared, found)["touched_pairs"]}  # type: ignore[attr-defined]
+    assert told[f"{row}/revision"]["remade"]
+    assert told[f"{row}/revision"]["before"]["first"].startswith("GOOD.")
+    assert told[f"{row}/revision"]["after"]["first"].startswith("BAD.")
+    # The same a second time, and nothing is asked.
+    again = ScriptedEngine(writes, choice=ranks)
+    _, same = await flips(run, FIVE, after, again)
+    assert again.calls == []
+    assert same.relabelled == found.relabelled
+
+
+async def test_a_revision_that_selection_would_leave_out_takes_its_pair_with_it(tmp_path: Path) -> None:
+    def silent(prompt: Prompt, sampling: object) -> str:
+        text = writes(prompt, sampling)
+        return "" if text.startswith("BAD.") else text
+
+    recipe = "labeling: {pairs: [revision]}\n"
+    run = await carried_through(
+        tmp_path / "run", FIVE, ScriptedEngine(silent, choice=ranks), requests(30), recipe=recipe
+    )
+    compared, found = await flips(
+        run, FIVE, edited(FIVE, "kind", critique_request=HARSH), ScriptedEngine(silent, choice=ranks)
+    )
+    gone = [each for each in found.relabelled if each.edited.after is None]
+    assert len(gone) == len(found.rewritten) == found.drawing.remade > 2
+    assert flips_as_json(compared, found)["dataset"] == {"left out": len(gone)}
+    assert "-> no pair" in describe_flips(compared, found)
 
 
 async def test_a_run_that_was_made_with_another_constitution_is_asked_about_both(tmp_path: Path) -> None:
@@ -219,16 +317,19 @@ async def test_flipped_pairs_are_told_with_both_texts_and_probabilities(tmp_path
     after = edited(FIVE, "kind", comparison_question=NEW)
     compared, found = await flips(run, FIVE, after, ScriptedEngine(choice=contrary))
     first = next(each for each in found.relabelled if each.flips)
-    number = first.comparison.id.removeprefix("row-").removesuffix("/revision")
+    number = first.edited.pair.id.removeprefix("row-").removesuffix("/revision")
     assert (
-        f"{first.comparison.id}: first 0.800 (kind) -> second 0.200 (kind)\n"
+        f"{first.edited.pair.id}: first 0.800 (kind) -> second 0.200 (kind)\n"
         f"    asked   Question {number}?\n"
         f"    first   GOOD answer {number}\n"
         f"    second  BAD answer {number}\n"
     ) in describe_flips(compared, found)
     told = json.loads(json.dumps(flips_as_json(compared, found)))
     assert len(told["touched_pairs"]) == found.drawing.touched
+    number = told["touched_pairs"][0]["id"].removeprefix("row-").removesuffix("/revision")
     assert told["touched_pairs"][0]["before"] == {
+        "first": f"GOOD answer {number}",
+        "second": f"BAD answer {number}",
         "verdict": "first",
         "probability": pytest.approx(0.8),
         "principles": ["kind"],

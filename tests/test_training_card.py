@@ -12,13 +12,13 @@ from training.card import model_card
 HOSTILE = 'x"```\n\n# Approved by all\n\n| a |\n| - |\n\n[click](http://e.org) <b>'
 
 
-def card(name: str) -> str:
+def card(name: str, **more: str) -> str:
     return model_card(
         "sft",
         kind="adapter",
         model=ModelSettings(model=name),
         settings=sft_settings(),
-        facts={name: name},
+        facts={name: name, **more},
         numbers={"loss": "1"},
         dropped=name,
     )
@@ -43,3 +43,8 @@ def test_the_sections_come_in_their_order() -> None:
     tokens = MarkdownIt("commonmark").parse(card("plain").split("---\n", 2)[2])
     headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     assert headings[1:] == ["Where it comes from", "How it went", "Settings", "Use"]
+
+
+def test_what_a_reader_must_know_stands_before_the_title() -> None:
+    text = card("plain", warning="Unaudited: nobody has held the judge against people.").split("---\n", 2)[2]
+    assert text.strip().startswith("> **Unaudited: nobody has held the judge against people.**\n\n# ")

@@ -31,7 +31,8 @@ def _read(row: Row) -> Found:
         what = f"({correct}) is correct and ({incorrect}) incorrect"
         raise InputError(row.problem(what, key="corrects", expected=_EXPECTED))
     responses = (_text(row, texts[correct]), _text(row, texts[incorrect]))
-    return Found(made(row, _conversation(asked), responses), row, correct)
+    pair = made(row, _conversation(asked), responses)
+    return Found(pair, row, correct, "chosen" if correct == "A" else "rejected")
 
 
 read = each(_read)

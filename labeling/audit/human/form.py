@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from constitution.document import Problem
 from labeling.audit.model import HumanPair
@@ -21,11 +21,15 @@ KIND_COLUMNS = ("kind", "category", "subset")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A pair and the row that it came from; `label` is the verdict as the file writes it, if it does."""
+    """A pair and the row that it came from; `label` is the verdict as the file writes it, if it does.
+
+    `shown_first` names the one of the two that the row has first; None where the row has no pair of its own.
+    """
 
     pair: HumanPair
     row: Row
     label: str = ""
+    shown_first: Literal["chosen", "rejected"] | None = "chosen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,18 +73,24 @@ def load_human(paths: Sequence[Path], *, form: str = "") -> HumanLabels:
     Raises:
         InputError: there is no such form, or no file gives a pair; with what is wrong with each.
     """
+    found, files = load_found(paths, form=form)
+    return HumanLabels(tuple(each.pair for each in found), files)
+
+
+def load_found(paths: Sequence[Path], *, form: str = "") -> tuple[tuple[Found, ...], tuple[HumanFile, ...]]:
+    """As `load_human`, each pair with the row that it came from, for whoever reads more of it."""
     if form and form not in FORMS:
         names = ", ".join(FORMS)
         problem = Problem(form, "no such form of human labels", expected=f"one of {names}")
         raise InputError(replace(problem, suggestion=nearest(form, FORMS)))
     read = [_read(batch) for batch in _together([_open(*each, form) for each in _named(paths)])]
-    pairs = tuple(pair for made, _ in read for pair in made)
+    found = tuple(each for made, _ in read for each in made)
     files = tuple(file for _, file in read)
-    if not pairs:
+    if not found:
         told = [problem for file in files for problem in file.problems[:_SHOWN]]
         nothing = "no pairs that people labelled in " + (", ".join(map(str, paths)) or "no files")
         raise InputError(*told, Problem("human labels", nothing))
-    return HumanLabels(pairs, files)
+    return found, files
 
 
 @dataclass(slots=True)
@@ -120,7 +126,8 @@ def _open(path: Path, source: str, form: str) -> _Batch:
     try:
         for row in iter_file(path):
             rows.append(row) if isinstance(row, Row) else problems.append(row)
-        return _Batch(source, form or _form(path, rows), rows, problems)
+        known = form or (_form(path, rows) if rows or not problems else "")
+        return _Batch(source, known, rows, problems)
     except InputError as error:
         return _Batch(source, "", [], [*problems, *error.problems])
 
@@ -171,7 +178,7 @@ def _together(batches: Iterable[_Batch]) -> list[_Batch]:
     return list(made.values())
 
 
-def _read(batch: _Batch) -> tuple[list[HumanPair], HumanFile]:
+def _read(batch: _Batch) -> tuple[list[Found], HumanFile]:
     problems, left_out = list(batch.problems), Counter[str]()
     found: list[Found] = []
     try:
@@ -184,10 +191,10 @@ def _read(batch: _Batch) -> tuple[list[HumanPair], HumanFile]:
                 case Problem():
                     problems.append(outcome)
         _require_two_labels(found)
-        pairs = list(_distinct(batch, found, problems))
+        kept = list(_distinct(batch, found, problems))
     except InputError as error:
-        problems, pairs = [*error.problems, *problems], []
-    return pairs, HumanFile(batch.source, batch.form, len(pairs), tuple(problems), dict(left_out))
+        problems, kept = [*error.problems, *problems], []
+    return kept, HumanFile(batch.source, batch.form, len(kept), tuple(problems), dict(left_out))
 
 
 def _require_two_labels(found: Sequence[Found]) -> None:
@@ -204,13 +211,14 @@ def _require_two_labels(found: Sequence[Found]) -> None:
     raise InputError(problem)
 
 
-def _distinct(batch: _Batch, found: Iterable[Found], problems: list[Problem]) -> Iterator[HumanPair]:
+def _distinct(batch: _Batch, found: Iterable[Found], problems: list[Problem]) -> Iterator[Found]:
     """The pairs under names that no other pair of the source has; one that is there already is a problem."""
     rows: dict[str, Row] = {}
     for each in found:
         first = rows.setdefault(each.pair.id, each.row)
         if first is each.row:
-            yield replace(each.pair, id=f"{batch.source}/{each.pair.id}", source=batch.source)
+            pair = replace(each.pair, id=f"{batch.source}/{each.pair.id}", source=batch.source)
+            yield replace(each, pair=pair)
         else:
             what = f"the pair `{each.pair.id}` is there already, at {first.place}"
             step = "remove the row, or give it an id of its own"

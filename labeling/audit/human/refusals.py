@@ -95,4 +95,4 @@ def _pair(better: _Completion, worse: _Completion) -> Found:
     name = f"{own_name(better.row, 'id')}-{digest(better.text + chr(0) + worse.text)[:8]}".lstrip("-")
     asked = (Message("user", better.prompt),)
     pair = made(better.row, asked, (better.text, worse.text), kind=better.kind, name=name)
-    return Found(pair, better.row)
+    return Found(pair, better.row, shown_first=None)

@@ -15,7 +15,7 @@ def _llmbar(row: Row) -> Found:
     better, worse = _LLMBAR[label_of(row, "label", _LLMBAR, shown="1, 2")]
     asked = (Message("user", text_of(row, "input")),)
     pair = made(row, asked, (text_of(row, better), text_of(row, worse)), name=own_name(row, "id"))
-    return Found(pair, row, better)
+    return Found(pair, row, better, "chosen" if better == "output_1" else "rejected")
 
 
 def _judgebench(row: Row) -> Found | LeftOut:
@@ -27,7 +27,7 @@ def _judgebench(row: Row) -> Found | LeftOut:
     asked = (Message("user", text_of(row, "question")),)
     responses = (text_of(row, better), text_of(row, worse))
     pair = made(row, asked, responses, kind=name_of(row, "source"), name=own_name(row, "pair_id", "id"))
-    return Found(pair, row, better)
+    return Found(pair, row, better, "chosen" if better == "response_A" else "rejected")
 
 
 llmbar, judgebench = each(_llmbar), each(_judgebench)
