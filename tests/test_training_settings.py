@@ -107,7 +107,7 @@ def test_prompts_need_room_beside_answers() -> None:
 
 
 def test_a_part_of_a_reward_is_a_model_or_a_function_that_is_known() -> None:
-    with pytest.raises(ValueError, match="either `reward_model` or `function`"):
+    with pytest.raises(ValueError, match="give one of `reward_model`, `function`"):
         RewardPart()
     with pytest.raises(ValueError, match="did you mean 'brevity'"):
         RewardPart(function="brevety")
