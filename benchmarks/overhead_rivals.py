@@ -2,6 +2,7 @@
 
 A name comes in, the Python of its environment goes out: made with pip on first use, pinned, and kept. Each
 asks the same three dependent questions a row; what writes logs or asks again is turned off where it can be.
+Where the work has a folder, a client keeps there what it is told, by its own means, and goes on from it.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from typing import Protocol
 
 
 class Work(Protocol):
-    """What a client does: against which server, how many rows, how many calls at once."""
+    """What a client does: against which server, how many rows, how many calls at once, kept where."""
 
     @property
     def base_url(self) -> str: ...
@@ -25,6 +26,8 @@ class Work(Protocol):
     def rows(self) -> int: ...
     @property
     def in_flight(self) -> int: ...
+    @property
+    def folder(self) -> str: ...
 
 
 STEPS = 3
@@ -67,7 +70,7 @@ def distilabel(work: Work) -> None:
     from distilabel.steps.tasks import TextGeneration  # pyright: ignore[reportMissingImports]
 
     rows = [{"instruction": question(number, ""), "number": number} for number in range(work.rows)]
-    with Pipeline(name="overhead") as pipeline:
+    with Pipeline(name="overhead", cache_dir=work.folder or None) as pipeline:
         last = LoadDataFromDicts(data=rows, batch_size=work.in_flight)
         for number in range(STEPS):
             task = TextGeneration(
@@ -84,7 +87,7 @@ def distilabel(work: Work) -> None:
             )
             last.connect(task)
             last = task
-    done = pipeline.run(use_cache=False)
+    done = pipeline.run(use_cache=bool(work.folder))
     if len(done["default"]["train"]) != work.rows:
         raise RuntimeError("a row was lost")
 
@@ -92,7 +95,7 @@ def distilabel(work: Work) -> None:
 def curator(work: Work) -> None:
     """Three stages, each over all rows, with the limits on requests and tokens out of the way."""
     os.environ |= {"OPENAI_API_KEY": _KEY, "CURATOR_DISABLE_RICH_DISPLAY": "1", "TELEMETRY_ENABLED": "false"}
-    os.environ |= {"CURATOR_CACHE_DIR": tempfile.mkdtemp(), "HF_HUB_OFFLINE": "1"}
+    os.environ |= {"CURATOR_CACHE_DIR": work.folder or tempfile.mkdtemp(), "HF_HUB_OFFLINE": "1"}
     import litellm  # pyright: ignore[reportMissingImports]
 
     tokenizers = next(Path(str(litellm.__file__)).parent.rglob("tokenizers"))
@@ -131,7 +134,7 @@ def curator(work: Work) -> None:
 def inspect_ai(work: Work) -> None:
     """One sample a row, a solver that asks three times; the realtime log and the API log are off."""
     os.environ |= {"OPENAI_API_KEY": _KEY, "OPENAI_BASE_URL": work.base_url}
-    from inspect_ai import Task, eval  # noqa: A004  # pyright: ignore[reportMissingImports]
+    from inspect_ai import Task, eval_set  # pyright: ignore[reportMissingImports]
     from inspect_ai.dataset import Sample  # pyright: ignore[reportMissingImports]
     from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model  # pyright: ignore[reportMissingImports]
     from inspect_ai.solver import solver  # pyright: ignore[reportMissingImports]
@@ -149,7 +152,7 @@ def inspect_ai(work: Work) -> None:
 
     samples = [Sample(id=number, input=question(number, "")) for number in range(work.rows)]
     config = GenerateConfig(max_tokens=64, temperature=0.0, max_connections=work.in_flight, max_retries=0)
-    [log] = eval(
+    success, logs = eval_set(
         Task(dataset=samples, solver=ask(), config=config),
         model="openai/stub",
         model_args={"responses_api": False},
@@ -157,10 +160,10 @@ def inspect_ai(work: Work) -> None:
         display="none",
         log_realtime=False,
         log_model_api=False,
-        log_dir=tempfile.mkdtemp(),
+        log_dir=work.folder or tempfile.mkdtemp(),
     )
-    if log.status != "success":
-        raise RuntimeError(f"inspect-ai ended with {log.status}: {log.error}")
+    if not success:
+        raise RuntimeError(f"inspect-ai ended with {logs[0].status}: {logs[0].error}")
 
 
 @dataclass(frozen=True, slots=True)

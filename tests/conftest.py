@@ -27,6 +27,9 @@ os.environ.update(
         "WANDB_MODE": "disabled",
     }
 )
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes that share the cores and each compute with all of them wait for one another.
+    os.environ.update({"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"})
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True, database=None)
