@@ -50,6 +50,7 @@ bench-audit: $(VENV)/.ready
 
 bench-ppo: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/ppo_oracle.py
+	$(BIN)/python benchmarks/ppo_memory.py
 
 bench-rlvr: $(VENV)/.ready-dev
 	@if [ -n "$(DATA)" ]; then $(BIN)/python benchmarks/verifiers.py $(DATA); \

@@ -80,8 +80,8 @@ class LabelingSettings(Section):
 
     pairs: tuple[Source, ...] = Field(
         default=("samples",),
-        min_length=1,
-        description="samples: two samples of the SL model; revision: a revision against the initial answer; "
+        description="none (`[]`): nothing is labelled, and the section says how audits and online methods "
+        "ask judges; samples: two samples of the SL model; revision: a revision against the initial answer; "
         "hard_negative: a helpful prompt's own answer against the revision of the most related red-team "
         "prompt, which teaches what not to decline; contrast: samples that were asked to follow a principle "
         "and to go against it (RLCD); best_of_n: the best against the worst of n samples",

@@ -27,6 +27,7 @@ from solon.overrides import override
 from solon.recipe import LoadedRecipe, Recipe, is_recipe, load_recipe
 from solon.run_folder import RunFolder
 from solon.work import RunError
+from training.settings import OnlineSettings
 
 DEFAULT_CONSTITUTION = "harmless"
 
@@ -140,8 +141,21 @@ def require_fit(loaded: LoadedRecipe, folder: RunFolder) -> None:
 def warning(loaded: LoadedRecipe, folder: RunFolder) -> str:
     """What the cards must say first of who decided the labels; "" where an audit speaks for the judge."""
     labeling = loaded.recipe.labeling
-    if labeling is None or not labeling.judge_decides:
-        return ""
+    return "" if labeling is None or not labeling.judge_decides else _unspoken_for(loaded, folder)
+
+
+def online_warning(loaded: LoadedRecipe, folder: RunFolder, settings: OnlineSettings) -> str:
+    """As `warning`, of a method that asks the judge while it trains, or is scored by the run's own model."""
+    if not settings.asks_judge:
+        return warning(loaded, folder) if settings.uses_run else ""
+    said, way = _unspoken_for(loaded, folder), loaded.labeling.method
+    alone = any(part.judge is not None for part in settings.reward_funcs)
+    if said or not alone or way == "pointwise":
+        return said
+    return f"The judge's scores are unaudited: its audit asked it by {way}, and here it scored answers alone."
+
+
+def _unspoken_for(loaded: LoadedRecipe, folder: RunFolder) -> str:
     if loaded.recipe.audit is None:
         return "Unaudited: the labels are a judge's that nobody has held against people."
     record = read_audit(folder.audit)

@@ -28,7 +28,7 @@ _QUIET = {
 }
 """Set unless the environment says otherwise; whether the Hub may be asked is left to the user."""
 
-METHODS = ("sft", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo")
+METHODS = ("sft", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo", "online_dpo")
 """`training.settings.MethodName`, which takes `--help` too long to import."""
 
 ALL = "all"

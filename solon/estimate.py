@@ -84,7 +84,7 @@ class _Estimate:
         # Whoever critiques plays the judge there, and need not be the one that labels.
         by_critic = replace(context, engines={**context.engines, "judge": context.engines["critic"]})
         told, figures = await self._measure("critique", reviser(self.loaded), requests, by_critic, again=True)
-        if self.loaded.recipe.labeling is None:
+        if "label" not in self.loaded.recipe.stages:
             return [figures]
         return [figures, await self._label(told, len(requests), context)]
 

@@ -34,7 +34,7 @@ def reviser(loaded: LoadedRecipe) -> Reviser:
 def labeler(loaded: LoadedRecipe) -> Labeler:
     """Raises `RunError` where the recipe has no `labeling` section."""
     settings = loaded.recipe.labeling
-    if settings is None:
+    if settings is None or not settings.pairs:
         raise RunError("the recipe has no `labeling` section; add one, or leave this stage out")
     return Labeler(Judge(loaded.constitution, loaded.prompts, settings))
 

@@ -31,7 +31,7 @@ FILE_NAME = "recipe.yaml"
 
 Stage = Literal[
     "audit", "critique", "sft", "label", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo",
-    "evaluate",
+    "online_dpo", "evaluate",
 ]  # fmt: skip
 """What a run does, in this order; a stage whose section is null is left out."""
 
@@ -47,6 +47,7 @@ SECTIONS: Mapping[Stage, str] = {
     "rrhf": "training.rrhf",
     "ppo": "training.ppo",
     "grpo": "training.grpo",
+    "online_dpo": "training.online_dpo",
     "evaluate": "evaluation",
 }
 """The part of a recipe that each stage is described by, in the stages' order."""
@@ -60,10 +61,10 @@ LEARN_FROM_LABELS: Mapping[Stage, Export] = {
 }
 """The stages that learn from labels, and the export of `labeling` that each of them reads."""
 
-ONLINE: tuple[Stage, ...] = ("ppo", "grpo")
+ONLINE: tuple[Stage, ...] = ("ppo", "grpo", "online_dpo")
 """The stages that learn from answers of their own to the recipe's prompts."""
 
-POLICIES: tuple[Stage, ...] = ("sft", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo")
+POLICIES: tuple[Stage, ...] = ("sft", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo", "online_dpo")
 """The stages that train a model which answers, and so is evaluated."""
 
 ROLES = frozenset({"assistant", "critic", "judge", "policy", "model"})
@@ -194,9 +195,11 @@ class Recipe(Section):
         return tuple(stage for stage in SECTIONS if self.section(stage) is not None and self._has_data(stage))
 
     def _has_data(self, stage: Stage) -> bool:
-        """Whether there are prompts that the stage could work on."""
+        """Whether there are prompts that the stage could work on, and pairs to label."""
         if self.data is None:
             return stage == "audit"
+        if stage == "label":
+            return self.labeling is not None and bool(self.labeling.pairs)
         return self.data.red_team is not None or stage != "critique"
 
     def section(self, stage: Stage) -> Section | None:
@@ -205,9 +208,29 @@ class Recipe(Section):
 
     @property
     def gated(self) -> bool:
-        """Whether labels that a judge decides are trained on, so that its audit has to speak for it."""
-        decided = self.labeling is not None and self.labeling.judge_decides
-        return decided and bool(self.trained_on_labels) and not self.unaudited
+        """Whether a judge decides what is learned, so that its audit has to speak for it."""
+        return bool(self.learns_from_judge) and not self.unaudited
+
+    @property
+    def learns_from_judge(self) -> tuple[Stage, ...]:
+        """The stages that learn from labels that a judge decides, or ask it while they train."""
+        labels = self.labeling is not None and self.labeling.judge_decides
+        return tuple(stage for stage in self.stages if self._learns_from_judge(stage, labels=labels))
+
+    def _learns_from_judge(self, stage: Stage, *, labels: bool) -> bool:
+        settings = self.section(stage)
+        if isinstance(settings, OnlineSettings):
+            return settings.asks_judge or (settings.uses_run and labels)
+        return stage in LEARN_FROM_LABELS and labels
+
+    @property
+    def asks_online(self) -> tuple[Stage, ...]:
+        """The stages that ask the judges while they train."""
+        return tuple(stage for stage in self.stages if self._asks_online(stage))
+
+    def _asks_online(self, stage: Stage) -> bool:
+        settings = self.section(stage)
+        return isinstance(settings, OnlineSettings) and settings.asks_judge
 
     @property
     def trained_on_labels(self) -> tuple[Stage, ...]:
@@ -270,12 +293,13 @@ class LoadedRecipe:
 
     @property
     def judges(self) -> dict[str, ModelSettings]:
-        """The models that vote on pairs, by role, their folders absolute; none where nothing is judged.
+        """The models that vote on pairs or score, by role, their folders absolute; none where nobody does.
 
         Names that the recipe gives to no model are left out; `solon validate` reports them.
         """
         known = {JUDGE: self.judge, **self.recipe.models.panel}
-        votes = self.recipe.labeling is not None or self.recipe.audit is not None
+        recipe = self.recipe
+        votes = recipe.labeling is not None or recipe.audit is not None or bool(recipe.asks_online)
         names = self.labeling.judges if votes else ()
         return {name: self._found(known[name]) for name in names if name in known}
 
@@ -288,7 +312,7 @@ class LoadedRecipe:
 
     @property
     def labeling(self) -> LabelingSettings:
-        """How the judge is asked: the defaults where the recipe makes no labels and audits all the same."""
+        """How the judge is asked: the defaults where the recipe does not say."""
         return self.recipe.labeling or LabelingSettings()
 
     @property

@@ -8,7 +8,7 @@ answers behind them come from the journal. A finished stage is made again where 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar, cast, get_args
@@ -19,7 +19,7 @@ from engine.settings import ModelSettings
 from evaluation.model import Graded, ModelResult, Suite
 from labeling.audit.ask import Audited
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
-from labeling.judge import METHODS
+from labeling.judge import METHODS, Judge
 from labeling.model import SAMPLED, LabelingSettings, Labelled
 from labeling.pair_settings import Export
 from labeling.pairs import templates
@@ -36,6 +36,7 @@ from solon.audit import (
     audit_settings,
     auditor,
     judge_facts,
+    online_warning,
     require_fit,
     trust,
     warning,
@@ -62,6 +63,7 @@ from solon.run_folder import RunFolder, diff_folder, estimate_folder, input_dige
 from solon.stage_inputs import made_from
 from solon.work import RunError, SizedRows, Work, run_stage
 from training.data import reasons
+from training.judge import OnlineJudge
 from training.model import Trained, TrainingProgress
 from training.settings import MethodName, OnlineSettings
 
@@ -129,7 +131,7 @@ class _Run:
         for stage in stages:
             output, work = steps[stage]
             await self._stage(stage, output, work)
-            if stage == "audit" and not set(stages).isdisjoint(LEARN_FROM_LABELS):
+            if stage == "audit" and not set(stages).isdisjoint(self.loaded.recipe.learns_from_judge):
                 require_fit(self.loaded, self.folder)
         comparison = compared(self.progress.stages, self.folder)
         if comparison:
@@ -215,34 +217,35 @@ class _Run:
         self._counts("SFT dataset", dataset.counts)
 
     async def train(self, method: MethodName) -> None:
-        """Train by a method: all but SFT go on from the SL model, and need labels that pass the gate."""
+        """Train by a method: all but SFT go on from the SL model, and need a judge that passes the gate."""
         settings = self.loaded.recipe.section(method)
         if settings is None:
             raise RunError(
                 f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
             )
-        judged = method in LEARN_FROM_LABELS
         online = self.loaded.online(method)
         if online is not None:
-            judged, settings = online.uses_run, self._rewarded(online)
-        if judged:
+            settings = self._rewarded(online)
+        if method in self.loaded.recipe.learns_from_judge:
             require_fit(self.loaded, self.folder)
         from training.methods import METHODS
 
         rows, out = self._learnt_from(method), self.folder.model(method)
         self._make_room(method, out)
-        with self._bar(method) as progress:
-            trained = await asyncio.to_thread(
-                METHODS[method],
-                rows,
-                model=self.loaded.assistant if method == "sft" else self._sl_model(),
-                settings=settings,
-                out=out,
-                seed=self.loaded.recipe.seed,
-                card=self._facts() | (self._judge_facts() if judged else {}),
-                samples=self._sample_conversations(),
-                progress=progress,
-            )
+        async with self._online_judge(method) as judge:
+            with self._bar(method) as progress:
+                trained = await asyncio.to_thread(
+                    METHODS[method],
+                    rows,
+                    model=self.loaded.assistant if method == "sft" else self._sl_model(),
+                    settings=settings,
+                    out=out,
+                    seed=self.loaded.recipe.seed,
+                    card=self._facts() | self._judge_facts(method),
+                    samples=self._sample_conversations(),
+                    progress=progress,
+                    judge=judge,
+                )
         self.reporter.say(f"{method}: {_learnt(method, trained)}model in {trained.folder}")
 
     async def label(self) -> None:
@@ -338,6 +341,26 @@ class _Run:
         if settings.uses_run:
             self._made("reward", folder, needs="train reward")
         return settings.with_run(folder.resolve())
+
+    @contextlib.asynccontextmanager
+    async def _online_judge(self, method: MethodName) -> AsyncIterator[OnlineJudge | None]:
+        """The recipe's judges, ready to be asked by a method while it trains; None where it asks nobody."""
+        if method not in self.loaded.recipe.asks_online:
+            yield None
+            return
+        if self.loaded.recipe.audit is not None:
+            self._made("audit", self.folder.audit, needs="audit")
+        loaded, begun = self.loaded, self.progress.stages[method]
+        before = replace(begun.tally)
+        async with self._engines(**loaded.judges) as context:
+            yield OnlineJudge(
+                Judge(loaded.constitution, loaded.prompts, loaded.labeling),
+                replace(context, tally=begun.tally),
+                asyncio.get_running_loop(),
+                Believing(loaded.labeling, trust(loaded, self.folder)),
+            )
+        spent = begun.tally.since(before)
+        self.reporter.say(f"{method}: {spent.asked} calls asked, {spent.found} found in the journal")
 
     def _trained(self, method: Stage) -> ModelSettings:
         """The assistant as a method left it."""
@@ -452,11 +475,19 @@ class _Run:
             "audit of the judge": audit_fact(self.loaded, self.folder),
         }
 
-    def _judge_facts(self) -> dict[str, str]:
-        """What a model's card says of whose labels it learnt from."""
+    def _judge_facts(self, method: MethodName) -> dict[str, str]:
+        """What a model's card says of whose labels it learnt from, or who judged while it did."""
+        online = self.loaded.online(method)
+        if online is not None:
+            told = online.asks_judge or online.uses_run
+            first = online_warning(self.loaded, self.folder, online)
+        else:
+            told, first = method in LEARN_FROM_LABELS, warning(self.loaded, self.folder)
+        if not told:
+            return {}
+        asked = self._labels_facts(self.loaded.labeling) if online is not None and online.asks_judge else {}
         audit = {"audit of the judge": audit_fact(self.loaded, self.folder)}
-        first = warning(self.loaded, self.folder)
-        return audit | ({"warning": first} if first else {})
+        return asked | audit | ({"warning": first} if first else {})
 
     def _counts(self, name: str, counts: Mapping[str, int]) -> None:
         self.reporter.say(f"{name}: {told(counts)}")

@@ -29,6 +29,8 @@ def made_from(
     """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
     parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
     left_out = {"audit", *get_args(MethodName)} - set(loaded.recipe.stages)
+    if stage in ONLINE and stage not in loaded.recipe.asks_online:
+        left_out.add("audit")
     earlier = {name: _output(name, folder, progress) for name in _EARLIER[stage] if name not in left_out}
     text = json.dumps({"stage": stage, **parts, **earlier}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -79,9 +81,22 @@ def _trained(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str
 
 def _online(stage: Stage) -> Part:
     def part(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
-        return {**_trained(loaded, loaded.online(stage)), "data": _data(loaded, files, *loaded.asked_online)}
+        settings = loaded.online(stage)
+        asking = _judging(loaded, files) if settings is not None and settings.asks_judge else {}
+        return {**_trained(loaded, settings), **asking, "data": _data(loaded, files, *loaded.asked_online)}
 
     return part
+
+
+def _judging(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    """What judges are asked by while a method trains, and what an audit makes of their answers."""
+    return {
+        **_asking(files),
+        "judges": {role: _model(settings) for role, settings in loaded.judges.items()},
+        "labeling": loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS)),
+        "min_confidence": loaded.recipe.audit.min_confidence if loaded.recipe.audit else None,
+        "unaudited": loaded.recipe.unaudited,
+    }
 
 
 def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
@@ -108,7 +123,7 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "sft": ("SFT dataset",),
     "label": ("audit", "trajectories", "sft"),
     **{stage: (export, "sft") for stage, export in LEARN_FROM_LABELS.items()},
-    **dict.fromkeys(ONLINE, ("reward", "sft")),
+    **dict.fromkeys(ONLINE, ("audit", "reward", "sft")),
     "evaluate": POLICIES,
 }
 

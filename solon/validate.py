@@ -26,6 +26,7 @@ from solon.programs import prompts_to_answer
 from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
 from training.reward_part import RUN
+from training.settings import OnlineSettings
 from training.verifiers.attempt import BadReferenceError
 from training.verifiers.registry import check_reference
 
@@ -37,6 +38,9 @@ KINDS: Mapping[str, Kind] = {
     "evaluation.harmless": "helpful",
 }
 """What the rows of each of a recipe's sources are."""
+
+POINTWISE = "pointwise"
+"""The way to label by which judges score answers alone."""
 
 _WITH: Mapping[Export, str] = {
     "preferences": "{}",
@@ -154,7 +158,7 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
 def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
     """A stage that learns from labels of which there are none, or not in the form that it reads."""
     labeling, section, export = loaded.recipe.labeling, SECTIONS[stage], LEARN_FROM_LABELS[stage]
-    if not labeling:
+    if not labeling or not labeling.pairs:
         yield (
             f"{loaded.path}: `{section}` learns from labels, and the recipe has no `labeling` to make any\n"
             f"  next: add `labeling: {_WITH[export]}`, or leave `{section}` out"
@@ -197,10 +201,30 @@ def _online_problems(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
         if part.reward_model not in (None, RUN):
             place = f"{section}.reward_funcs[{number}].reward_model"
             yield from reward_model_problems(Path(str(part.reward_model)), place, scaled=part.normalize)
+    yield from _scoring_problems(loaded, settings, section)
     if settings.use_vllm and find_spec("vllm") is None:
         yield (
             f"{loaded.path}: `{section}.use_vllm` needs the package vllm, which is not installed\n"
             "  next: pip install 'solon[vllm]' where there is a GPU, or set use_vllm to false"
+        )
+
+
+def _scoring_problems(loaded: LoadedRecipe, settings: OnlineSettings, section: str) -> Iterator[str]:
+    """Judges that are to score answers alone, and cannot, or whose audit asked them in another way."""
+    if not any(part.judge == POINTWISE for part in settings.reward_funcs):
+        return
+    method = loaded.labeling.method
+    if method == "reward":
+        yield (
+            f"{loaded.path}: `{section}.reward_funcs` asks judges that answer in words, and they are reward "
+            "models\n  next: name them as parts, `{reward_model: FOLDER}`, or judges that answer in words"
+        )
+    elif method != POINTWISE and loaded.recipe.gated and loaded.recipe.audit is not None:
+        yield (
+            f"{loaded.path}: `{section}.reward_funcs` has the judge score each answer alone, and the audit "
+            f"asks it by `{method}`: it says nothing about these scores\n"
+            "  next: set `labeling.method: pointwise`, or say `unaudited: true`, which the cards then say\n"
+            "        first"
         )
 
 
@@ -227,7 +251,7 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
     if recipe.audit is None:
         if recipe.gated:
             yield (
-                f"{loaded.path}: `training.{recipe.trained_on_labels[0]}` learns from the judge's labels, "
+                f"{loaded.path}: `training.{recipe.learns_from_judge[0]}` learns from the judge's labels, "
                 "and nothing says how good they are\n"
                 "  next: hold the judge against pairs that people labelled, `audit: {labels: [FILE]}`\n"
                 "        (docs/audit.md), or say `unaudited: true`, which the cards then say first"
@@ -249,7 +273,8 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
 
 def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Judges that vote and are no model, and models of the panel that do not vote."""
-    judges = loaded.labeling.judges if {"audit", "label"} & set(loaded.recipe.stages) else ()
+    asks = {"audit", "label", *loaded.recipe.asks_online} & set(loaded.recipe.stages)
+    judges = loaded.labeling.judges if asks else ()
     panel = loaded.recipe.models.panel
     for name in judges:
         if name != JUDGE and name not in panel:

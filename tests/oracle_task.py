@@ -21,7 +21,7 @@ from training.methods import METHODS
 from training.reward_functions import FUNCTIONS
 from training.reward_part import RewardPart
 from training.seams import quiet
-from training.settings import GRPOSettings, MethodName, OnlineSettings, PPOSettings
+from training.settings import GRPOSettings, MethodName, OnlineDPOSettings, OnlineSettings, PPOSettings
 
 WORDS, TARGETS, TOKENS, BETA = 65, 4, 12, 0.05
 REWARD = "oracle_targets"
@@ -85,6 +85,10 @@ SETTINGS: Mapping[MethodName, OnlineSettings] = {
             "num_generations": 64, "num_iterations": 2, "beta": BETA, "scale_rewards": "none",
             "loss_type": "dr_grpo",
         }
+    ),
+    # Labels by the difference of scores: the best policy by them is the best one by reward and KL.
+    "online_dpo": OnlineDPOSettings.model_validate(
+        _SHARED | {"batch_size": 8, "num_generations": 2, "num_iterations": 2, "beta": BETA}
     ),
 }  # fmt: skip
 """How each online method learns the task, each going twice through a rollout."""

@@ -1,5 +1,6 @@
 """PPO: the exact best policy of a tiny task is approached, and what is kept, counted, stopped and refused."""
 
+import gc
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +21,12 @@ from training_fixtures import (
 )
 from transformers import AutoModelForCausalLM, GenerationConfig
 
+from engine.scripted import ScriptedEngine
 from engine.settings import ModelSettings
-from prompts.message import Conversation, Message
+from prompts.message import Conversation, Message, Prompt
+from tests.labeling_fixtures import asked
+from tests.online_judges import judging
+from training.judge import OnlineJudge
 from training.model import Trained, TrainingError, TrainingProgress
 from training.ppo import train_ppo
 from training.reward import train_reward
@@ -47,7 +52,9 @@ def letters(_prompts: Sequence[Conversation], completions: Sequence[str]) -> lis
 FUNCTIONS["letters"] = letters
 
 
-def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: Any) -> Trained:
+def train(
+    model: ModelSettings, out: Path, *, progress: Any = None, judge: OnlineJudge | None = None, **changes: Any
+) -> Trained:
     return train_ppo(
         ROWS,
         model=model,
@@ -57,6 +64,7 @@ def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: A
         card={"constitution": "calm 1"},
         samples=[(Message("user", "Hi"),)],
         progress=progress,
+        judge=judge,
     )
 
 
@@ -291,3 +299,66 @@ def test_prompts_are_gone_through_as_often_as_asked_and_rollouts_are_full(
 def test_a_gpu_less_model_in_bfloat16_learns_too(tiny_model: Path, tmp_path: Path) -> None:
     trained = train(tiny(tiny_model), tmp_path / "out", dtype="bfloat16", epochs=1)
     assert torch.isfinite(load_file(trained.folder / "adapter_model.safetensors").popitem()[1]).all()
+
+
+@pytest.mark.parametrize("critic", ["policy", "reward"])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_shared_base_learns_what_weights_of_their_own_learn(
+    tiny_model: Path, rating_adapter: Path, sft_adapter: Path, tmp_path: Path, critic: str, recompute: bool
+) -> None:
+    """Policy, reference, critic and reward model on one base; the critic copies the adapter it begins at."""
+    found: list[list[tuple[float, ...]]] = []
+    for shared in (False, True):
+        out = tmp_path / str(shared)
+        changes: dict[str, Any] = {
+            "shared_base": shared,
+            "critic": critic,
+            "gradient_checkpointing": recompute,
+        }
+        parts = ({"reward_model": str(rating_adapter)}, {"function": "letters"})
+        trained = train(tiny(tiny_model, sft_adapter), out, reward_funcs=parts, **changes)
+        told = log(trained.folder)
+        found.append(
+            [(entry["loss"], entry["value_loss"], entry["score"]) for entry in told if "score" in entry]
+        )
+        weights = load_file(trained.folder / "adapter_model.safetensors")
+        assert set(weights) == set(load_file(sft_adapter / "adapter_model.safetensors"))
+    torch.testing.assert_close(torch.tensor(found[0]), torch.tensor(found[1]), rtol=2e-3, atol=1e-4)
+
+
+def test_one_base_is_loaded_and_no_more(tiny_model: Path, rating_adapter: Path, tmp_path: Path) -> None:
+    """The embeddings alone are 258 x 64 numbers: of one base there is one such tensor."""
+    counted: dict[bool, int] = {}
+    for shared in (True, False):
+
+        def counts(
+            _prompts: Sequence[Conversation], completions: Sequence[str], told: bool = shared
+        ) -> list[float]:
+            gc.collect()
+            tensors = [each for each in gc.get_objects() if isinstance(each, torch.nn.Embedding)]
+            counted[told] = len(tensors)
+            return [0.0] * len(completions)
+
+        FUNCTIONS["counts"] = counts
+        parts = ({"reward_model": str(rating_adapter)}, {"function": "counts"})
+        train(tiny(tiny_model), tmp_path / str(shared), reward_funcs=parts, shared_base=shared, epochs=1)
+    assert counted[False] - counted[True] == 2
+
+
+def test_the_judges_score_answers_by_the_journal(tiny_model: Path, tmp_path: Path) -> None:
+    def by_letters(prompt: Prompt, labels: tuple[str, ...]) -> dict[str, float]:
+        best = str(1 + sum(mark in "aeiou" for mark in asked(prompt)) % 9)
+        return {label: 0.9 if label == best else 0.01 for label in labels}
+
+    engine, told = ScriptedEngine(choice=by_letters), list[float]()
+    parts = ({"judge": "pointwise"}, {"function": "letters", "weight": 0.5})
+    for name in ("first", "second"):
+        with judging(engine, tmp_path / "run") as judge:
+            trained = train(tiny(tiny_model), tmp_path / name, reward_funcs=parts, judge=judge)
+        first = rollouts(trained.folder)[0]
+        assert first["score"] == pytest.approx(first["score/judge"] + 0.5 * first["score/letters"], abs=1e-5)
+        assert first["unrated/judge"] == 0
+        told.append(first["score"])
+    assert told[0] == told[1]
+    shown = [asked(call.prompt) for call in engine.calls]
+    assert len(shown) == len(set(shown)) <= 12

@@ -9,6 +9,7 @@ from training.reward_part import RewardPart
 from training.settings import (
     DPOSettings,
     LossType,
+    OnlineDPOSettings,
     PPOSettings,
     SFTSettings,
     TrainingSettings,
@@ -107,7 +108,7 @@ def test_prompts_need_room_beside_answers() -> None:
 
 
 def test_a_part_of_a_reward_is_a_model_or_a_function_that_is_known() -> None:
-    with pytest.raises(ValueError, match="give one of `reward_model`, `function`"):
+    with pytest.raises(ValueError, match="give one of `reward_model`, `judge`"):
         RewardPart()
     with pytest.raises(ValueError, match="did you mean 'brevity'"):
         RewardPart(function="brevety")
@@ -129,3 +130,13 @@ def test_what_decides_an_outcome_is_a_reward_models_content_not_its_place(tmp_pa
     assert decisive("here") == decisive("there") == decisive("here", max_kl=9.0)
     assert decisive("here") != decisive("other")
     assert decisive("here") != decisive("here", beta=0.1)
+
+
+def test_a_rollout_of_pairs_is_whole() -> None:
+    settings = OnlineDPOSettings(generation_batch_size=32, batch_size=4, gradient_accumulation_steps=2)
+    assert (settings.steps_per_rollout, settings.rollouts(48)) == (2, 3)
+    with pytest.raises(ValueError, match=r"no multiple of batch_size x .* x num_generations = 12"):
+        OnlineDPOSettings(generation_batch_size=32, batch_size=2, num_generations=3)
+    assert OnlineDPOSettings().asks_judge
+    assert not OnlineDPOSettings.model_validate({"reward_funcs": ({"function": "brevity"},)}).asks_judge
+    assert PPOSettings.model_validate({"reward_funcs": ({"judge": "pointwise"},)}).asks_judge

@@ -69,12 +69,14 @@ def answered(
     prompts = [row["prompt_ids"] for row in rows]
     said = trainer.sample_told(prompts, to_each=settings.answers_a_prompt)
     sampled = padded(prompts, said.ids, pad=trainer.pad_id, device=trainer.device)
-    log_probs, reference = _asked(trainer, sampled, settings.batch_size)
+    finished = tuple(answer[-1] in trainer.end_ids for answer in said.ids)
+    # Whoever is asked elsewhere answers while the models here compute.
+    wait = reward.begin(answers_of(rows, trainer.decoded(said.ids), finished))
+    log_probs, reference = log_probs_of(trainer, sampled, settings.batch_size)
     length = sampled.lengths.float().mean().item()
     kl = (k1(log_probs, reference) * sampled.answered).sum(1).mean().item()
     watch.look(trainer.state.global_step, kl=kl, length=length)
-    finished = tuple(answer[-1] in trainer.end_ids for answer in said.ids)
-    scores = reward(_answers(rows, trainer.decoded(said.ids), finished))
+    scores = wait()
     told = Answered(
         sampled,
         finished,
@@ -89,8 +91,8 @@ def answered(
 
 
 @torch.no_grad()
-def _asked(trainer: SamplingTrainer, sampled: Sampled, size: int) -> tuple[Tensor, Tensor]:
-    """What policy and reference say, a batch of rows at a time."""
+def log_probs_of(trainer: SamplingTrainer, sampled: Sampled, size: int) -> tuple[Tensor, Tensor]:
+    """What policy and reference say of each token, so many rows at a time; both (answers, answer)."""
     told: list[tuple[Tensor, Tensor]] = []
     for places in torch.arange(len(sampled.ids), device=trainer.device).split(size):
         ids, mask, keep = sampled.ids[places], sampled.mask[places], sampled.keep
@@ -117,9 +119,10 @@ def _taken(scores: Scores, finished: Sequence[bool], penalty: float, *, like: Te
     return torch.tensor(taken, dtype=like.dtype, device=like.device)
 
 
-def _answers(
+def answers_of(
     rows: Sequence[Mapping[str, Any]], texts: Sequence[str], finished: Sequence[bool]
 ) -> list[Answer]:
+    """The texts with the prompts that they answer, for whoever scores or compares them."""
     return [
         Answer(conversation(json.loads(row["prompt"])), text, ended, json.loads(row["references"]))
         for row, text, ended in zip(rows, texts, finished, strict=True)
@@ -132,11 +135,18 @@ def _note(trainer: SamplingTrainer, told: Answered) -> None:
     trainer.note("score_sd", total.std().item())
     for share in (0.1, 0.5, 0.9):
         trainer.note(f"score_p{100 * share:.0f}", total.quantile(share).item())
-    for name, given in told.scores.parts.items():
-        trainer.note(f"score/{name}", sum(given) / len(given))
+    note_parts(trainer, told.scores)
     trainer.note("kl", told.kl)
     trainer.note("kl_k3", told.quiet.sum(1).mean().item())
     trainer.note("length", told.sampled.lengths.float().mean().item())
     if trainer.use_vllm:
         trainer.note("sampler_trust", masked_mean(told.trust, told.sampled.answered).item())
     trainer.note("eos_rate", sum(told.finished) / len(told.finished))
+
+
+def note_parts(trainer: SamplingTrainer, scores: Scores) -> None:
+    """The mean of each part of the scores, and how many answers it could not rate."""
+    for name, given in scores.parts.items():
+        trainer.note(f"score/{name}", sum(given) / len(given))
+    for name, count in scores.unrated.items():
+        trainer.note(f"unrated/{name}", count)

@@ -11,6 +11,7 @@ import yaml
 from engine.embedded import NAME as EMBEDDED
 from engine.settings import ModelSettings
 from labeling.markdown import cell, facts_table, fenced
+from training.course import SHOWN
 from training.load import public_name
 from training.settings import MethodName, TrainerSettings
 
@@ -23,6 +24,7 @@ METHODS: Mapping[MethodName, str] = {
     "rrhf": "ranking responses that a judge has ranked (RRHF)",
     "ppo": "proximal policy optimisation against a reward",
     "grpo": "group-relative policy optimisation against a reward",
+    "online_dpo": "direct preference optimisation on its own answers, compared as it learned",
 }
 
 _FILES = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` "
@@ -74,10 +76,11 @@ def model_card(
     facts: Mapping[str, str],
     numbers: Mapping[str, str],
     dropped: str,
+    course: str = "",
 ) -> str:
     """The card's text. `facts` are told by the caller (constitution, judge, data set, counts) and kept as
     they are; a fact named `datasets` also goes into the metadata where it holds Hub ids, and one named
-    `warning` is what a reader must know first.
+    `warning` is what a reader must know first. `course` is a table of an online method's rollouts.
     """
     base = public_name(model.model)
     warning = facts.get("warning", "")
@@ -92,6 +95,7 @@ def model_card(
         f"trained by {METHODS[stage]} with Solon.{_embedded_note(model)}",
         f"## Where it comes from\n\n{facts_table(facts)}" if facts else "",
         f"## How it went\n\n{facts_table(numbers)}",
+        f"From rollout to rollout, of {SHOWN} at the most:\n\n{course}" if course else "",
         f"Rows that were not trained on: {cell(dropped)}." if dropped else "No row was left out.",
         f"## Settings\n\n{facts_table(_settings(model, settings))}",
         f"## Use\n\n{fenced(use, 'python')}",

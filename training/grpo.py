@@ -16,7 +16,7 @@ from training.grpo_learner import GRPO
 from training.load import load_reference
 from training.method import Method, Prepared
 from training.model import TrainingError
-from training.rewards import open_reward
+from training.raters import open_reward
 from training.runaway import Watch
 from training.sampling import sampler_arguments
 from training.seams_online import SamplingTrainer, sampling_arguments
@@ -28,7 +28,7 @@ def _trainer(prepared: Prepared[GRPOSettings]) -> Trainer:
     set_seed(seed)
     learner = GRPO(
         settings,
-        open_reward(settings.reward_funcs, prepared.model),
+        open_reward(settings.reward_funcs, prepared.model, judge=prepared.judge),
         Watch(settings.max_kl, settings.max_length_growth, Path(prepared.arguments["output_dir"])),
         seed,
     )

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from engine.settings import ModelSettings
 from prompts.message import Conversation
 from training.data import Row
+from training.judge import OnlineJudge
 from training.load import Policy, check_settings, load_policy, load_tokenizer
 from training.model import Progress, Trained
 from training.seams import quiet
@@ -38,6 +39,7 @@ class Prepared(Generic[Settings]):
     tokens: TokenizedRows
     arguments: Mapping[str, Any]
     progress: Progress | None
+    judge: OnlineJudge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,13 @@ class Method(Generic[Settings, Read]):
         card: Mapping[str, str],
         samples: Sequence[Conversation],
         progress: Progress | None = None,
+        judge: OnlineJudge | None = None,
     ) -> Trained:
         """Train on the rows and leave a whole folder at `out`; go on from a checkpoint where one is there.
 
         The rows are gone through several times, and never held: `pipeline.store.StoredRows` reads them anew.
-        A `model.adapter` is trained further, and what is saved is one adapter over the same base.
+        A `model.adapter` is trained further, and what is saved is one adapter over the same base. Online
+        methods may ask the `judge`, from this thread, which must not be that of its loop.
 
         Raises:
             TrainingError: rows, model or settings do not allow it, or `out` is taken; before any weights
@@ -86,11 +90,16 @@ class Method(Generic[Settings, Read]):
             check_settings(model, settings)
             tokens = self.tokenize(read, tokenizer, settings, seed)
             columns = (*self.columns, *settings.reference_columns)
-            digest = inputs_digest(rows, columns=columns, model=model, settings=settings, seed=seed)
+            asked = "" if judge is None else judge.digest
+            digest = inputs_digest(
+                rows, columns=columns, model=model, settings=settings, seed=seed, judge=asked
+            )
             workspace = open_workspace(out, digest)
             arguments = trainer_arguments(job, workspace, rows=len(tokens))
             policy = self.load(model, settings)
-            trainer = self.trainer(Prepared(model, settings, policy, tokenizer, tokens, arguments, progress))
+            trainer = self.trainer(
+                Prepared(model, settings, policy, tokenizer, tokens, arguments, progress, judge)
+            )
             return finish(
                 trainer,
                 tokenizer,

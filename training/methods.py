@@ -10,6 +10,7 @@ from training.dpo import train_dpo
 from training.grpo import train_grpo
 from training.kto import train_kto
 from training.method import Method
+from training.online_dpo import train_online_dpo
 from training.orpo import train_orpo
 from training.ppo import train_ppo
 from training.reward import train_reward
@@ -26,4 +27,5 @@ METHODS: Mapping[MethodName, Method[Any, Any]] = {
     "rrhf": train_rrhf,
     "ppo": train_ppo,
     "grpo": train_grpo,
+    "online_dpo": train_online_dpo,
 }

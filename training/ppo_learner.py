@@ -56,9 +56,16 @@ class PPO:
         return self._batches(trainer, told.sampled, learned)
 
     def loss(self, trainer: SamplingTrainer, batch: Batch) -> Tensor:
-        """The clipped losses of critic and policy, this batch's part of the step's mean over tokens."""
-        loss = self._value_loss(trainer, batch)
-        return loss if batch.warmup else loss + self._policy_loss(trainer, batch)
+        """The clipped losses of critic and policy, this batch's part of the step's mean over tokens.
+
+        The critic's backward pass is done here: on a shared base it belongs where its adapter is in use, and
+        anywhere it frees the critic's activations before the policy makes its own.
+        """
+        with self.critic.model.worn():
+            value = self._value_loss(trainer, batch)
+            trainer.backward(value)
+        value = value.detach()
+        return value.requires_grad_() if batch.warmup else value + self._policy_loss(trainer, batch)
 
     def save(self, folder: Path) -> None:
         self.critic.save(folder)

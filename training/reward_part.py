@@ -1,7 +1,8 @@
-"""The part of a recipe that names one part of a reward: a reward model, a function of text, a verifier."""
+"""The part of a recipe that names one part of a reward: a model, the judges, a function, a verifier."""
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,10 +17,15 @@ RUN = "run"
 
 
 class RewardPart(Section):
-    """One part of a reward: a reward model, a function of text, or a verifier."""
+    """One part of a reward: a reward model, the recipe's judges, a function of text, or a verifier."""
 
     reward_model: str | None = Field(
         default=None, description="`run`: the one that this recipe trains; else the folder of another"
+    )
+    judge: Literal["pointwise"] | None = Field(
+        default=None,
+        description="pointwise: the judges of `labeling` score each answer alone under its principles, from "
+        "-1 to 1, as `method: pointwise` does; the audit's gate holds for them",
     )
     function: str | None = Field(
         default=None, description="a function of `training.reward_functions`: no_repetition, brevity"
@@ -36,10 +42,10 @@ class RewardPart(Section):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "RewardPart":
-        given = [part for part in (self.reward_model, self.function, self.verifier) if part is not None]
-        if len(given) != 1:
+        parts = (self.reward_model, self.judge, self.function, self.verifier)
+        if sum(part is not None for part in parts) != 1:
             raise ValueError(
-                "give one of `reward_model`, `function` and `verifier`, in an entry for each part"
+                "give one of `reward_model`, `judge`, `function` and `verifier`, in an entry for each part"
             )
         return self
 
@@ -59,7 +65,9 @@ class RewardPart(Section):
 
     @property
     def name(self) -> str:
-        """What logs call it: the function, the verifier, or the model's folder."""
+        """What logs call it: `judge`, the function, the verifier, or the model's folder."""
+        if self.judge is not None:
+            return "judge"
         if self.verifier is not None:
             return self.verifier.name or self.verifier.check
         return self.function or Path(str(self.reward_model)).name

@@ -17,9 +17,10 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from transformers import GenerationConfig, PreTrainedModel, get_scheduler
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head, use_adapter
+from trl.trainer.utils import add_fused_lm_head
 
 from training.seams import REFERENCE_ADAPTER
+from training.seams_adapters import wearing
 
 
 class Learner(Protocol):
@@ -90,12 +91,12 @@ class SamplingTrainer(GRPOTrainer):
     def __init__(
         self,
         *,
-        learner: Learner,
+        learner: Learner | None,
         beside: Beside | None,
         reference: PreTrainedModel | None,
         **options: Any,
     ) -> None:
-        self.learner, self.beside = learner, beside
+        self._learner, self.beside = learner, beside
         self._rollout: Sequence[Any] = ()
         model = cast("PreTrainedModel", options["model"])
         # What is unset is taken from here, so that a model's own top_p or min_new_tokens would come in.
@@ -106,7 +107,17 @@ class SamplingTrainer(GRPOTrainer):
         if reference is not None:
             add_fused_lm_head(reference, temperature=self.temperature)
 
+    def teach(self, learner: Learner, *, beside: Beside | None = None) -> None:
+        """Set who learns, where that needs the policy as it is trained: models beside it on its own base."""
+        self._learner, self.beside = learner, beside
+
     # What learners use.
+
+    @property
+    def learner(self) -> Learner:
+        if self._learner is None:
+            raise AssertionError("nobody learns yet: `teach` says who")
+        return self._learner
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -155,6 +166,10 @@ class SamplingTrainer(GRPOTrainer):
         """The learning rate of what is trained beside the policy: the optimizer's last group."""
         return 0.0 if self.lr_scheduler is None else float(self.lr_scheduler.get_last_lr()[-1])
 
+    def backward(self, loss: Tensor) -> None:
+        """The backward pass of a part of the loss, at once: what it held in memory is free for the next."""
+        self.accelerator.backward(loss)
+
     def note(self, name: str, value: float) -> None:
         """A number for the log, which has the mean since the entry before."""
         self._metrics["train"][name].append(value)
@@ -186,9 +201,12 @@ class SamplingTrainer(GRPOTrainer):
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """The policy's optimizer, and what is trained beside it as one more group."""
+        trained = [] if self.beside is None else self.beside.trained
+        # On a shared base it is a part of the model, which has a rate of its own.
+        _set_trained(trained, to=False)
         optimizer = super().create_optimizer(model)
+        _set_trained(trained, to=True)
         if self.beside is not None:
-            trained = self.beside.trained
             group = {"params": trained, "lr": self.beside.learning_rate, "weight_decay": 0.0}
             optimizer.add_param_group(group)
             # The trainer forgets the gradients of its model only.
@@ -211,9 +229,16 @@ class SamplingTrainer(GRPOTrainer):
         return self.lr_scheduler
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        if self.beside is not None:
-            torch.nn.utils.clip_grad_norm_(self.beside.trained, self.args.max_grad_norm)
-        return super()._clip_grad_norm(model)
+        """What is trained beside the policy is cut by itself, wherever its weights lie."""
+        trained = [] if self.beside is None else self.beside.trained
+        if trained:
+            torch.nn.utils.clip_grad_norm_(trained, self.args.max_grad_norm)
+        gradients = [weight.grad for weight in trained]
+        _forget(trained)
+        norm = super()._clip_grad_norm(model)
+        for weight, gradient in zip(trained, gradients, strict=True):
+            weight.grad = gradient
+        return norm
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         # Before the trainer's state, whose file says that a checkpoint is whole.
@@ -239,7 +264,7 @@ class SamplingTrainer(GRPOTrainer):
             return
         model = self.accelerator.unwrap_model(self.model)
         copied = REFERENCE_ADAPTER if REFERENCE_ADAPTER in model.peft_config else None
-        with use_adapter(model, copied):
+        with wearing(model, copied):
             yield self.model
 
 
@@ -260,6 +285,11 @@ def _only_tokens(config: GenerationConfig | None) -> GenerationConfig:
 def _forget(parameters: Sequence[torch.nn.Parameter]) -> None:
     for parameter in parameters:
         parameter.grad = None
+
+
+def _set_trained(parameters: Sequence[torch.nn.Parameter], *, to: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(to)
 
 
 def _rise_and_fall(kind: Any, rising: int, steps: int) -> Callable[[int], float]:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from constitution.document import Section
 from training.settings_online import GRPOSettings, OnlineSettings, PPOSettings
+from training.settings_online_dpo import OnlineDPOSettings
 from training.settings_trainer import MethodName, TrainerSettings
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "LossType",
     "MethodName",
     "ORPOSettings",
+    "OnlineDPOSettings",
     "OnlineSettings",
     "PPOSettings",
     "RRHFSettings",
@@ -230,4 +232,7 @@ class TrainingSettings(Section):
     ppo: PPOSettings | None = Field(default=None, description="reinforcement learning against a reward")
     grpo: GRPOSettings | None = Field(
         default=None, description="reinforcement learning by groups of answers to a prompt"
+    )
+    online_dpo: OnlineDPOSettings | None = Field(
+        default=None, description="preference optimisation on the policy's own answers, judged as it learns"
     )

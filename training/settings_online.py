@@ -114,6 +114,11 @@ class OnlineSettings(TrainerSettings):
         return tuple(dict.fromkeys(name for part in self.reward_funcs for name in part.columns))
 
     @property
+    def asks_judge(self) -> bool:
+        """Whether the recipe's judges are asked while it trains."""
+        return any(part.judge is not None for part in self.reward_funcs)
+
+    @property
     def uses_run(self) -> bool:
         """Whether the run's own reward model has a part in the score."""
         return any(part.reward_model == RUN for part in self.reward_funcs)
@@ -169,6 +174,11 @@ class PPOSettings(OnlineSettings):
     value_warmup: int = Field(
         default=1, ge=0, description="rollouts at the start that only the critic learns from"
     )
+    shared_base: bool = Field(
+        default=True,
+        description="with LoRA: critic, and reward models that are adapters over the policy's base, lie "
+        "beside the policy on one set of base weights; false: each has weights of its own",
+    )
 
     @model_validator(mode="after")
     def _critic_has_a_start(self) -> "PPOSettings":
@@ -179,6 +189,11 @@ class PPOSettings(OnlineSettings):
     @property
     def passes(self) -> int:
         return self.num_ppo_epochs
+
+    @property
+    def shares_base(self) -> bool:
+        """Whether there is one set of base weights for all models: adapters alone can share one."""
+        return self.use_peft and self.shared_base
 
 
 class GRPOSettings(OnlineSettings):

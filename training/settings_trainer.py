@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from constitution.document import Section
 
-MethodName = Literal["sft", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo"]
+MethodName = Literal["sft", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo", "online_dpo"]
 """The ways to train, in the order of a run; each has a section of its name in `TrainingSettings`."""
 
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,13 +18,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from engine.settings import ModelSettings
 from prompts.message import Conversation
 from training.card import model_card
+from training.course import course_table
 from training.data import reasons
 from training.hub import push
 from training.load import precision
 from training.model import Progress, Trained, TrainingError
 from training.samples import answer, write_samples
 from training.save import save_weights, write_json, write_recipe
-from training.seams import REFERENCE_ADAPTER, StepsToProgress, silence
+from training.seams import StepsToProgress, silence
 from training.settings import MethodName, TrainerSettings
 from training.tokens import TokenizedRows
 from training.workspace import Workspace
@@ -154,6 +156,7 @@ def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapp
         facts=job.card,
         numbers={name: f"{value:.6g}" for name, value in metrics.items()},
         dropped=reasons(rows.dropped),
+        course=course_table(json.loads((folder / "trainer_state.json").read_text())["log_history"]),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     dropped = [{"row": drop.row, "reason": drop.reason} for drop in rows.dropped]
@@ -167,8 +170,9 @@ def _train(trainer: Trainer, workspace: Workspace, progress: Progress | None) ->
     checkpoint = workspace.last_checkpoint()
     if checkpoint is not None:
         # A second adapter in a checkpoint makes `transformers` load that one only and leave the trained one
-        # as it began. The reference does not change, so its copy is not needed.
-        shutil.rmtree(checkpoint / REFERENCE_ADAPTER, ignore_errors=True)
+        # as it began. What does not change is not needed, and what learns beside the policy has its own file.
+        for config in list(checkpoint.glob("*/adapter_config.json")):
+            shutil.rmtree(config.parent)
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _check_finite(trainer, workspace.out)

@@ -98,15 +98,24 @@ def open_workspace(out: Path, digest: str) -> Workspace:
 
 
 def inputs_digest(
-    rows: Iterable[Row], *, columns: Sequence[str], model: ModelSettings, settings: TrainerSettings, seed: int
+    rows: Iterable[Row],
+    *,
+    columns: Sequence[str],
+    model: ModelSettings,
+    settings: TrainerSettings,
+    seed: int,
+    judge: str = "",
 ) -> str:
-    """SHA-256 over what decides the outcome: trained columns, base and adapter weights, settings, seed."""
+    """SHA-256 over what decides the outcome: trained columns, base and adapter weights, settings, seed, and
+    the digest of the judge that is asked.
+    """
     decisive: Mapping[str, object] = {
         "stage": type(settings).__name__,
         "model": model.model_dump(mode="json", exclude=_SERVING_ONLY | {"model", "adapter"}),
         "weights": [_weights(model.model), content_digest(model.adapter) if model.adapter else ""],
         "settings": settings.decisive(),
         "seed": seed,
+        **({"judge": judge} if judge else {}),
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for row in rows:

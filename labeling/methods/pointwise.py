@@ -11,16 +11,30 @@ vote.
 from dataclasses import dataclass
 from functools import partial
 
+from constitution.model import Principle
 from critique.model import Text
 from engine.protocol import Choice
 from labeling.methods.method import Ballot, BothOrders, Method, from_scores
 from labeling.model import Reading
 from pipeline.context import RowContext
+from prompts.message import Conversation
+from prompts.render import Prompts
 
 TEMPLATE = "score_response"
 DIGITS = tuple("123456789")
 _MIDDLE, _REACH = 5, 4
 """The scale's middle, and how far its ends are from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """One response by itself, the principle that it is scored by, and the role of the judge that is asked."""
+
+    conversation: Conversation
+    response: str
+    principle: Principle | None
+    judge: str
+    prompts: Prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,19 @@ async def read(ballot: Ballot, context: RowContext) -> BothOrders:
     )
 
 
+async def score(alone: Alone, context: RowContext) -> Score:
+    """Ask a judge about one response: one call.
+
+    Raises:
+        CallError: the judge could not answer.
+    """
+    prompt = alone.prompts.render(
+        TEMPLATE, conversation=alone.conversation, response=alone.response, principle=alone.principle
+    )
+    choice = await context.choose(alone.judge, prompt, DIGITS)
+    return Score(expected(choice), choice)
+
+
 def expected(choice: Choice) -> float:
     """The digits' expected value, scaled to [-1, 1]: sum of i P(i), with 1 at -1, 5 at 0 and 9 at 1."""
     mean = sum(int(digit) * probability for digit, probability in choice.normalized().items())
@@ -49,14 +76,9 @@ def expected(choice: Choice) -> float:
 
 
 async def _score(ballot: Ballot, response: Text, context: RowContext) -> Score:
-    prompt = ballot.prompts.render(
-        TEMPLATE,
-        conversation=ballot.comparison.conversation,
-        response=response.text,
-        principle=ballot.principle,
-    )
-    choice = await context.choose(ballot.judge, prompt, DIGITS)
-    return Score(expected(choice), choice)
+    conversation = ballot.comparison.conversation
+    alone = Alone(conversation, response.text, ballot.principle, ballot.judge, ballot.prompts)
+    return await score(alone, context)
 
 
 def _how(first: Choice, second: Choice) -> Reading:

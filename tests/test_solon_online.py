@@ -1,0 +1,157 @@
+"""Judges that are asked while a method trains, on a real, random model: scored, compared, gated."""
+
+import gc
+import json
+from pathlib import Path
+
+import pytest
+from audit_fixtures import audited, pairs
+from labeling_fixtures import always_a
+
+from engine.scripted import ScriptedEngine
+from labeling.audit.record import audit, write_audit
+from labeling.audit.thresholds import Thresholds
+from labeling.model import LabelingSettings
+from solon.audit import UnfitJudgeError, online_warning, require_fit
+from solon.cli import main
+from solon.recipe import LoadedRecipe, load_recipe
+from solon.run_folder import RunFolder
+from solon.validate import problems
+
+RECIPE = """\
+name: judged
+constitution: starter
+unaudited: true
+data:
+  red_team: {path: red.jsonl}
+models:
+  assistant: {model: MODEL, device: cpu, dtype: float32}
+labeling: {pairs: [], method: pointwise, min_label_mass: 0, principles: 2}
+training:
+  ppo:
+    dtype: float32
+    batch_size: 2
+    gradient_accumulation_steps: 1
+    generation_batch_size: 4
+    max_length: 256
+    max_completion_length: 6
+    logging_steps: 1
+    reward_funcs: [{judge: pointwise}]
+"""
+COMPARED = """\
+name: compared
+constitution: starter
+unaudited: true
+data:
+  red_team: {path: red.jsonl}
+models:
+  assistant: {model: MODEL, device: cpu, dtype: float32}
+labeling: {pairs: [], min_label_mass: 0, combine: mean_logit}
+training:
+  online_dpo:
+    dtype: float32
+    batch_size: 2
+    gradient_accumulation_steps: 1
+    generation_batch_size: 4
+    max_length: 256
+    max_completion_length: 6
+    logging_steps: 1
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_model: Path) -> Path:
+    # The trainer collects garbage before every run, which takes seconds while all of torch is looked through.
+    gc.freeze()
+    for name, text in (("scored", RECIPE), ("compared", COMPARED)):
+        (tmp_path / f"{name}.yaml").write_text(text.replace("MODEL", str(tiny_model)))
+    rows = [{"id": f"red-{number}", "prompt": f"red {number}?"} for number in range(4)]
+    (tmp_path / "red.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "labels.jsonl").write_text(
+        "".join(
+            json.dumps({"prompt": f"Q{n}?", "chosen": f"yes {n}", "rejected": f"no {n}"}) + "\n"
+            for n in range(60)
+        )
+    )
+    return tmp_path
+
+
+def loaded(project: Path, name: str, *overrides: str) -> LoadedRecipe:
+    return load_recipe(project / f"{name}.yaml", overrides)
+
+
+def found(project: Path, name: str, *overrides: str) -> list[str]:
+    return problems(loaded(project, name, *overrides), project / "out")
+
+
+@pytest.mark.parametrize(("name", "method"), [("scored", "ppo"), ("compared", "online_dpo")])
+def test_a_method_asks_the_recipes_judge_and_its_card_says_so_first(
+    project: Path, name: str, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    assert loaded(project, name).recipe.stages == ("critique", method)
+    assert main(["train", method, f"{name}.yaml", "--out", "out"]) == 0
+    said = "".join(capsys.readouterr())
+    assert f"{method}: 4 rows" in said
+    assert " calls asked, " in said
+    folder = project / "out" / "models" / method
+    card = (folder / "README.md").read_text()
+    assert card.index("Unaudited: the labels are a judge's") < card.index("# ")
+    assert "by method " in card
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"kl", "eos_rate", "length"} <= set(metrics)
+    again = project / "out" / "models" / f"{method}-before"
+    folder.rename(again)
+    assert main(["train", method, f"{name}.yaml", "--out", "out"]) == 0
+    assert f"{method}: 0 calls asked, " in "".join(capsys.readouterr())
+    weights = "adapter_model.safetensors"
+    assert (folder / weights).read_bytes() == (again / weights).read_bytes()
+
+
+def test_a_judge_that_nobody_checks_is_no_reward_unless_the_recipe_says_so(project: Path) -> None:
+    assert found(project, "scored") == found(project, "compared") == []
+    for name in ("scored", "compared"):
+        [text] = found(project, name, "unaudited=false")
+        assert "nothing says how good they are" in text
+
+
+def test_an_audit_by_another_way_says_nothing_about_scores(project: Path) -> None:
+    given = ("audit.labels=[labels.jsonl]", "audit.thresholds.min_usable=30")
+    gated = (*given, "unaudited=false")
+    assert found(project, "scored", *gated) == []
+    [text] = found(project, "scored", *gated, "labeling.method=ab")
+    assert "the audit asks it by `ab`" in text
+    assert found(project, "scored", *given, "labeling.method=ab") == []
+
+
+def test_judges_that_only_rate_cannot_score_in_words(project: Path, tiny_model: Path) -> None:
+    rates = (
+        "labeling.method=reward",
+        "labeling.principles=1",
+        f"models.judge={{engine: reward, model: {tiny_model}}}",
+    )
+    assert any("they are reward models" in text for text in found(project, "scored", *rates))
+
+
+def test_stages_that_learn_from_labels_need_some(project: Path) -> None:
+    [text] = found(project, "scored", "training.dpo={}")
+    assert "the recipe has no `labeling` to make any" in text
+
+
+async def test_a_judge_that_failed_its_audit_stops_what_asks_it_and_nothing_else(
+    project: Path, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    given = pairs(120)
+    answers = await audited(ScriptedEngine(choice=always_a), project, given)
+    folder.audit.parent.mkdir(parents=True)
+    write_audit(folder.audit, audit(answers, given, LabelingSettings(), thresholds=Thresholds(), judge={}))
+    recipe = loaded(project, "compared", "unaudited=false", "audit.labels=[labels.jsonl]")
+    assert recipe.recipe.learns_from_judge == ("online_dpo",)
+    with pytest.raises(UnfitJudgeError, match="not fit to label"):
+        require_fit(recipe, folder)
+    allowed = loaded(project, "compared", "audit.labels=[labels.jsonl]")
+    require_fit(allowed, folder)
+    settings = allowed.online("online_dpo")
+    assert settings is not None
+    assert "failed its audit" in online_warning(allowed, folder, settings)

@@ -1,0 +1,74 @@
+"""Online preference optimisation: `prompt` in, a policy out whose answers are preferred to its own others.
+
+Each prompt is answered several times by the policy as it is; the recipe's judges, or a reward, say which
+answer is better, and the policy learns from such a pair by the loss of DPO (Rafailov et al. 2023) or IPO
+(Azar et al. 2024), held to the policy as this stage finds it. That labels come of the policy's own present
+answers is OAIF (Guo et al. 2024): offline pairs grow stale as the policy moves.
+"""
+
+from pathlib import Path
+
+from transformers import Trainer, set_seed
+
+from training.data import read_questions
+from training.episodes import episodes, online_arguments, tokenize_prompts
+from training.load import load_reference
+from training.method import Method, Prepared
+from training.model import TrainingError
+from training.online_dpo_learner import OnlineDPO
+from training.preferring import ByJudge, ByScore, Preferring
+from training.raters import open_reward
+from training.runaway import Watch
+from training.sampling import sampler_arguments
+from training.seams_online import SamplingTrainer, sampling_arguments
+from training.settings_online_dpo import OnlineDPOSettings
+
+
+def _trainer(prepared: Prepared[OnlineDPOSettings]) -> Trainer:
+    settings, seed = prepared.settings, prepared.arguments["seed"]
+    set_seed(seed)
+    watch = Watch(settings.max_kl, settings.max_length_growth, Path(prepared.arguments["output_dir"]))
+    trainer = SamplingTrainer(
+        learner=OnlineDPO(settings, _preferring(prepared), watch, seed),
+        beside=None,
+        reference=None if settings.use_peft else load_reference(prepared.model, settings),
+        model=prepared.policy.model,
+        args=sampling_arguments(
+            # The trainer counts answers, and a batch of pairs is made of those to as many prompts.
+            online_arguments(prepared.arguments, settings)
+            | {"per_device_train_batch_size": settings.batch_size * settings.num_generations}
+            | sampler_arguments(settings),
+            answers=settings.generation_batch_size,
+            passes=settings.num_iterations,
+            frozen_copy=settings.use_peft,
+        ),
+        train_dataset=episodes(prepared.tokens, settings, seed),
+        processing_class=prepared.tokenizer,
+        peft_config=prepared.policy.new_adapter,
+    )
+    if trainer.accelerator.num_processes > 1:
+        raise TrainingError("online DPO runs in one process: its pairs are not shared between several")
+    return trainer
+
+
+def _preferring(prepared: Prepared[OnlineDPOSettings]) -> Preferring:
+    settings = prepared.settings
+    if settings.reward_funcs:
+        reward = open_reward(settings.reward_funcs, prepared.model, judge=prepared.judge)
+        return ByScore(
+            reward,
+            settings.num_generations,
+            temperature=settings.reward_temperature,
+            penalty=settings.missing_eos_penalty,
+        )
+    if prepared.judge is None:
+        raise TrainingError(
+            "online DPO has nobody to say which answer is better\n"
+            "give a judge (`judge=`, as `solon train online_dpo` does), or reward_funcs"
+        )
+    return ByJudge(prepared.judge, settings.num_generations)
+
+
+train_online_dpo = Method(
+    "online_dpo", columns=("prompt",), read=read_questions, tokenize=tokenize_prompts, trainer=_trainer
+)
