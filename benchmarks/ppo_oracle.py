@@ -20,7 +20,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 ROLLOUT, LAST, WINDOW = 64, 640, 8
-WORST, MEAN = 0.120, 0.132
+WORST = 0.120
+MEAN: Mapping[str, float] = {"ppo": 0.132}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def plot(found: Mapping[str, Sequence[Found]], path: Path) -> None:
     for method, seeds in found.items():
         ways = list(zip(*(_smooth(one.way) for one in seeds), strict=True))
         episodes = [(place + 1) * WINDOW * ROLLOUT for place in range(len(ways))]
-        axes.plot(episodes, [fmean(values) for values in ways], label=method.upper())
+        axes.plot(episodes, [fmean(values) for values in ways], label=method.upper().replace("_", " "))
         axes.fill_between(episodes, [min(v) for v in ways], [max(v) for v in ways], alpha=0.2)
     axes.axhline(best(), color="black", linewidth=0.8, linestyle="--", label="the best policy")
     axes.set(xlabel="episodes", ylabel="reward - 0.05 KL", ylim=(0.05, 0.14))
@@ -113,7 +114,8 @@ def main() -> None:
     for method, seeds in found.items():
         worst, mean = min(one.objective for one in seeds), fmean(one.objective for one in seeds)
         print(f"bar: {method}-oracle-J {worst:.4f} >={WORST:.3f} {'ok' if worst >= WORST else 'short'}")
-        print(f"bar: {method}-oracle-J-mean {mean:.4f} >={MEAN:.3f} {'ok' if mean >= MEAN else 'short'}")
+        least = MEAN.get(method, WORST)
+        print(f"bar: {method}-oracle-J-mean {mean:.4f} >={least:.3f} {'ok' if mean >= least else 'short'}")
     if arguments.plot:
         plot(found, arguments.plot)
 

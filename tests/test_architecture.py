@@ -40,6 +40,7 @@ WITH_MODELS = {
         )
     ),
 }
+CONFINED = Path("training", "verifiers", "confine.py")
 SOURCES = sorted(path.relative_to(ROOT) for package in ORDER for path in (ROOT / package).rglob("*.py"))
 every_source = pytest.mark.parametrize("source", SOURCES, ids=str)
 
@@ -109,6 +110,9 @@ def test_names_say_what_is_inside(source: Path) -> None:
 
 @every_source
 def test_nothing_runs_code_that_comes_with_data(source: Path) -> None:
+    """But for the file whose work it is, in a process that it has confined first."""
+    if source == CONFINED:
+        return
     for node in ast.walk(tree(source)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)

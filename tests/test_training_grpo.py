@@ -107,7 +107,7 @@ def test_the_first_loss_is_minus_the_mean_of_advantages_by_their_share(
     assert told[0]["grad_norm"] > 1e-3
 
 
-@pytest.mark.parametrize("loss_type", ["dapo", "grpo", "dr_grpo"])
+@pytest.mark.parametrize("loss_type", ["dapo", "grpo"])
 def test_accumulated_batches_have_the_gradient_of_one(
     tiny_model: Path, tmp_path: Path, loss_type: str
 ) -> None:
@@ -154,7 +154,7 @@ def test_a_policy_held_by_the_kl_stays_nearer(tiny_model: Path, tmp_path: Path) 
     far = {}
     for beta in (0.0, 2.0):
         out = tmp_path / str(beta)
-        far[beta] = rollouts(train(tiny(tiny_model), out, beta=beta, epochs=4).folder)[-1]["kl_k3"]
+        far[beta] = rollouts(train(tiny(tiny_model), out, beta=beta, epochs=2).folder)[-1]["kl_k3"]
     assert far[2.0] < far[0.0]
 
 

@@ -172,7 +172,7 @@ def test_grpos_loss_is_that_of_trl_where_both_mean_the_same(
             "beta": 0.1, "current_gradient_accumulation_steps": 1,
         }.items():  # fmt: skip
             setattr(at_work, name, value)
-        at_work.args.use_bias_correction_kl = bias_corrected
+        setattr(at_work.args, "use_bias_correction_kl", bias_corrected)  # noqa: B010
         told = GRPOTrainer._compute_loss(
             at_work,
             at_work.model,

@@ -62,5 +62,5 @@ def test_a_schema_elsewhere_is_not_fetched() -> None:
 
 @pytest.mark.parametrize("reference", ["(", 3, None])
 def test_a_broken_pattern_is_an_error(reference: object) -> None:
-    with pytest.raises(BadReferenceError, match="no regular expression"):
+    with pytest.raises(BadReferenceError, match="regular expression"):
         pattern([Attempt("x", reference)], PATTERN)

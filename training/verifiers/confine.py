@@ -179,7 +179,7 @@ def _writes(arguments: tuple) -> bool:
     return bool(isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
-def _inside(path: object, folder: str) -> bool:
+def _inside(path: int | str | bytes, folder: str) -> bool:
     if isinstance(path, int):
         return True
     full = os.path.realpath(os.fsdecode(path))

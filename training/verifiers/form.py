@@ -1,7 +1,7 @@
 """Verifiers of an answer's form: it has a pattern, or is JSON that a schema allows."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from training.verifiers.attempt import Attempt, BadReferenceError
@@ -26,9 +26,12 @@ def pattern_reference(attempt: Attempt, _settings: VerifierSettings) -> Any:
     """The compiled pattern; `BadReferenceError` where it is none."""
     import regex
 
+    reference = attempt.reference
+    if not isinstance(reference, str):
+        raise BadReferenceError(f"the pattern is a {type(reference).__name__}, expected a regular expression")
     try:
-        return regex.compile(attempt.reference)
-    except (regex.error, TypeError) as error:
+        return regex.compile(reference)
+    except regex.error as error:
         raise BadReferenceError(f"the reference is no regular expression: {error}") from error
 
 
@@ -41,10 +44,10 @@ def schema_reference(attempt: Attempt, _settings: VerifierSettings) -> Any:
     from jsonschema.validators import validator_for
     from referencing import Registry
 
-    schema = attempt.reference
+    reference = attempt.reference
     try:
-        schema = json.loads(schema) if isinstance(schema, str) else schema
-        if not isinstance(schema, Mapping | bool):
+        schema = json.loads(reference) if isinstance(reference, str) else reference
+        if not isinstance(schema, dict):
             raise BadReferenceError(f"the schema is a {type(schema).__name__}, expected an object")
         kind = validator_for(schema)
         kind.check_schema(schema)
