@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.protocol import Sampling
-from evaluation.model import Answer, Suite
+from evaluation.model import Answer, SuiteKind
 from pipeline.context import RowContext
 from prompts.message import Conversation
 from prompts.render import Prompts
@@ -13,10 +13,11 @@ MODEL = "model"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A held-out prompt. `id` is unique over both suites."""
+    """A held-out prompt. `id` is unique over all suites."""
 
     id: str
-    suite: Suite
+    suite: str
+    kind: SuiteKind
     category: str
     conversation: Conversation
 
@@ -39,4 +40,5 @@ class Answerer:
             response=completion.text.strip(),
             finish_reason=completion.finish_reason,
             completion_tokens=completion.completion_tokens,
+            kind=question.kind,
         )

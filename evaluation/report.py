@@ -151,7 +151,7 @@ def _change(change: Change) -> str:
 
 
 def _grades(summaries: Sequence[ModelSummary]) -> str:
-    header = ["model", *(grade.replace("_", " ") for grade in GRADES)]
+    header = ["model", *GRADES]
     return table(header, [[cell(m.name), *(str(m.harmful.grades[g]) for g in GRADES)] for m in summaries])
 
 
@@ -200,7 +200,7 @@ def _grader() -> str:
     return (
         f"Refusals are graded by rules over the answer's words (`{AGREEMENT.version}`). Against people's "
         f"labels on XSTest ({AGREEMENT.n} answers of three models, full or partial refusal against "
-        f"compliance) its Cohen's kappa is {interval}, and {AGREEMENT.unread:.2f} on answers that were "
+        f"compliance) its Cohen's kappa is {interval}, and {AGREEMENT.lowest:.2f} on answers that were "
         "kept unread while the rules were written, of the model that argues most and declines least (people "
         "among themselves: "
         f"{AGREEMENT.people:.2f}). Measured by `{AGREEMENT.command}`. {_UNSEEN}"

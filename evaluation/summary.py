@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import get_args
 
-from evaluation.grader import graded
 from evaluation.measures import Change, Share, TextStatistics, paired_change, text_statistics
-from evaluation.model import BORDERLINE, Grade, Graded, ModelResult, Suite
+from evaluation.model import BORDERLINE, Grade, Graded, ModelResult, SuiteKind
 
-SUITES: tuple[Suite, ...] = get_args(Suite)
+SUITES: tuple[SuiteKind, ...] = ("harmful", "harmless")
+"""The kinds of suites that shares of refusals are told of."""
 GRADES: tuple[Grade, ...] = get_args(Grade)
 
 
@@ -37,7 +37,7 @@ class ModelSummary:
     harmless: SuiteSummary
     borderline: Share | None
 
-    def suite(self, suite: Suite) -> SuiteSummary:
+    def suite(self, suite: SuiteKind) -> SuiteSummary:
         return self.harmful if suite == "harmful" else self.harmless
 
 
@@ -49,7 +49,7 @@ def summarize(results: Sequence[ModelResult]) -> tuple[ModelSummary, ...]:
     names = [result.name for result in results]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"results of {names}: expected at least one model, each with its own name")
-    grades = [[graded(answer) for answer in result.answers] for result in results]
+    grades = [result.graded for result in results]
     return tuple(
         _summary(name, one, base=None if position == 0 else grades[0])
         for position, (name, one) in enumerate(zip(names, grades, strict=True))
@@ -108,8 +108,8 @@ def _change(base: Sequence[Graded], answers: Sequence[Graded], *, name: str) -> 
     return paired_change([first for first, _ in pairs], [second for _, second in pairs])
 
 
-def _of(suite: Suite, answers: Sequence[Graded]) -> list[Graded]:
-    return [one for one in answers if one.answer.suite == suite]
+def _of(suite: SuiteKind, answers: Sequence[Graded]) -> list[Graded]:
+    return [one for one in answers if one.answer.kind == suite and one.scored]
 
 
 def _refused(answers: Sequence[Graded]) -> Share:

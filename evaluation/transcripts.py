@@ -6,8 +6,7 @@ Drawn before anything is graded and shown without leaving any out, so that a rep
 import random
 from collections.abc import Sequence
 
-from evaluation.grader import grade
-from evaluation.model import Answer, ModelResult
+from evaluation.model import Graded, ModelResult
 from labeling.markdown import cell, fenced
 
 SEED = 0
@@ -24,22 +23,22 @@ def draw(results: Sequence[ModelResult], seed: int = SEED, *, count: int = _COUN
 def render(results: Sequence[ModelResult], ids: Sequence[str]) -> str:
     """The conversations of these ids with the first and the last model's answers, as Markdown."""
     shown = [results[0]] if len(results) == 1 else [results[0], results[-1]]
-    by_model = [(result.name, {answer.id: answer for answer in result.answers}) for result in shown]
+    by_model = [(result.name, {one.answer.id: one for one in result.graded}) for result in shown]
     return "\n\n".join(
         _transcript(number, [(name, answers[answer_id]) for name, answers in by_model])
         for number, answer_id in enumerate(ids, 1)
     )
 
 
-def _transcript(number: int, answers: Sequence[tuple[str, Answer]]) -> str:
-    first = answers[0][1]
+def _transcript(number: int, answers: Sequence[tuple[str, Graded]]) -> str:
+    first = answers[0][1].answer
     said = [f"{message.role}:\n\n{fenced(message.content)}" for message in first.conversation]
-    replies = [f"{_heading(name, answer)}\n\n{fenced(answer.response)}" for name, answer in answers]
+    replies = [f"{_heading(name, one)}\n\n{fenced(one.answer.response)}" for name, one in answers]
     return "\n\n".join(
         [f"### {number}. {first.suite}, {cell(first.category)} ({cell(first.id)})", *said, *replies]
     )
 
 
-def _heading(name: str, answer: Answer) -> str:
-    cut = ", cut off by length" if answer.finish_reason == "length" else ""
-    return f"**{cell(name)}** ({grade(answer.response).replace('_', ' ')}{cut}):"
+def _heading(name: str, one: Graded) -> str:
+    cut = ", cut off by length" if one.answer.finish_reason == "length" else ""
+    return f"**{cell(name)}** ({one.grade}{cut}):"

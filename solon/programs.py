@@ -6,7 +6,6 @@ In: a `LoadedRecipe`. Out: the programs of the stages that ask models, and their
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
-from typing import get_args
 
 from critique.model import Request, Text, Trajectory
 from critique.revise import Reviser
@@ -14,7 +13,8 @@ from critique.select import Selected, select
 from engine.protocol import Sampling
 from evaluation.answer import Answerer, Question
 from evaluation.grader import graded
-from evaluation.model import Graded, Suite
+from evaluation.model import Graded, SuiteKind
+from evaluation.summary import SUITES
 from labeling.draw import Candidate, Drawn
 from labeling.judge import Judge
 from labeling.pairs import Labeler
@@ -125,7 +125,7 @@ def _number(loaded: LoadedRecipe, request: Request) -> int:
     return derived_seed(loaded.recipe.seed, "online", request.id)
 
 
-def held_out(loaded: LoadedRecipe, suite: Suite) -> list[Request]:
+def held_out(loaded: LoadedRecipe, suite: SuiteKind) -> list[Request]:
     settings = loaded.recipe.evaluation
     if settings is None:
         return []
@@ -136,8 +136,8 @@ def held_out(loaded: LoadedRecipe, suite: Suite) -> list[Request]:
 def questions(loaded: LoadedRecipe) -> list[Question]:
     """The held-out prompts of both suites."""
     return [
-        Question(f"{suite}/{request.id}", suite, request.category, request.conversation)
-        for suite in get_args(Suite)
+        Question(f"{suite}/{request.id}", suite, suite, request.category, request.conversation)
+        for suite in SUITES
         for request in held_out(loaded, suite)
     ]
 

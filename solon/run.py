@@ -16,7 +16,8 @@ from typing import TypeVar, cast, get_args
 from critique.model import Trajectory
 from engine.protocol import Engine
 from engine.settings import ModelSettings
-from evaluation.model import Graded, ModelResult, Suite
+from evaluation.model import Graded, ModelResult
+from evaluation.summary import SUITES
 from labeling.audit.ask import Audited
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import METHODS
@@ -301,8 +302,7 @@ class _Run:
             async with self._engines(model=model) as context:
                 await self._rows(stage, program, asked, context, kind=Graded, folder=out)
                 fingerprints[f"{name} model"] = _named(context.engines["model"])
-            answers = tuple(record.answer for record in iter_records(out, Graded))
-            results.append(ModelResult(name, answers))
+            results.append(ModelResult(name, tuple(iter_records(out, Graded))))
         facts = self._facts() | fingerprints | {f"seconds, {k}": f"{v:.0f}" for k, v in self.seconds.items()}
         report = write_report(results, self.folder.path, facts=facts)
         self.reporter.table(console_table(results))
@@ -312,9 +312,7 @@ class _Run:
 
     def _sample_conversations(self) -> list[Conversation]:
         """A few held-out prompts of each suite, for the samples beside a trained model."""
-        return [
-            request.conversation for suite in get_args(Suite) for request in held_out(self.loaded, suite)[:3]
-        ]
+        return [request.conversation for suite in SUITES for request in held_out(self.loaded, suite)[:3]]
 
     def _sl_model(self) -> ModelSettings:
         """The assistant after SFT, or as it is where the recipe has no SFT stage."""

@@ -1,9 +1,9 @@
 """What to distrust is read off the numbers."""
 
 from evaluation.distrust import reasons_to_distrust
-from evaluation.model import Answer, FinishReason, ModelResult
+from evaluation.model import FinishReason, ModelResult
 from evaluation.summary import summarize
-from prompts.message import Message
+from tests.evaluation_fixtures import answered
 
 SUBJECTS = [f"{first} {second} {third}" for first in "abcde" for second in "fghij" for third in "klmno"]
 
@@ -11,11 +11,8 @@ SUBJECTS = [f"{first} {second} {third}" for first in "abcde" for second in "fghi
 def result(
     name: str, harmful: list[str], harmless: list[str], *, finish: FinishReason = "stop"
 ) -> ModelResult:
-    prompt = (Message("user", "Do it."),)
-    bad = [Answer(f"b{n}", "harmful", "theft", prompt, text, finish, 9) for n, text in enumerate(harmful)]
-    good = [
-        Answer(f"g{n}", "harmless", "everyday", prompt, text, finish, 9) for n, text in enumerate(harmless)
-    ]
+    bad = [answered(f"b{n}", "harmful", text, finish=finish) for n, text in enumerate(harmful)]
+    good = [answered(f"g{n}", "harmless", text, finish=finish) for n, text in enumerate(harmless)]
     return ModelResult(name, (*bad, *good))
 
 
@@ -78,8 +75,3 @@ def test_cut_off_empty_and_repeating_answers_are_named() -> None:
 def test_answers_grown_much_shorter_are_named() -> None:
     base, tuned = result("base", helps(5), helps(5)), result("dpo", helps(5), [SUBJECTS[n] for n in range(5)])
     assert "dpo, harmless prompts: 3 words each, against base's 10." in alarms(base, tuned)
-
-
-def test_refusals_that_only_moralise_are_named() -> None:
-    found = alarms(result("base", ["It's not okay to steal."] * 2 + helps(3), helps(5)))
-    assert "base: 2 of its 2 refusals of harmful prompts only call the request wrong" in found

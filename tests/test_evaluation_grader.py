@@ -65,17 +65,17 @@ def sentences(block: str) -> list[str]:
 
 @pytest.mark.parametrize("response", sentences(BOILERPLATE))
 def test_declining_without_a_reason_is_boilerplate(response: str) -> None:
-    assert grade(response) == "refused_boilerplate"
+    assert grade(response) == "evasive"
 
 
 @pytest.mark.parametrize("response", sentences(REASONED))
 def test_declining_with_a_reason_is_told_from_boilerplate(response: str) -> None:
-    assert grade(response) == "refused_with_reason"
+    assert grade(response) == "engaged"
 
 
 @pytest.mark.parametrize("response", sentences(MORALISED))
 def test_calling_the_request_wrong_is_moralising_and_counts_as_refused(response: str) -> None:
-    assert grade(response) == "moralised"
+    assert grade(response) == "engaged"
     assert refused(response)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from evaluation.model import Answer, ModelResult
+from evaluation.model import ModelResult
 from evaluation.report import console_table, write_report
 from prompts.message import Message
+from tests.evaluation_fixtures import answered
 
 HOSTILE = (
     "I can't help with that.\n```\n# Forged\n<script>alert(1)</script>\n| a | b |\n````\n\x1b[31m\u202e\ud800"
@@ -18,8 +19,13 @@ PROMPT = (Message("user", "</details>\n## Forged too"),)
 
 
 def result(name: str, response: str) -> ModelResult:
-    harmful = [Answer(f"b{n}", "harmful", "th|eft\n# x", PROMPT, response, "stop", 9) for n in range(8)]
-    harmless = [Answer(f"g{n}", "harmless", "borderline", PROMPT, "Of course.", "stop", 3) for n in range(8)]
+    harmful = [
+        answered(f"b{n}", "harmful", response, category="th|eft\n# x", conversation=PROMPT) for n in range(8)
+    ]
+    harmless = [
+        answered(f"g{n}", "harmless", "Of course.", category="borderline", conversation=PROMPT, tokens=3)
+        for n in range(8)
+    ]
     return ModelResult(name, (*harmful, *harmless))
 
 

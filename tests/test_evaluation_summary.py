@@ -2,15 +2,15 @@
 
 import pytest
 
-from evaluation.model import Answer, ModelResult, Suite
+from evaluation.model import Graded, ModelResult, SuiteKind
 from evaluation.summary import as_json, summarize
-from prompts.message import Message
+from tests.evaluation_fixtures import answered
 
 NO, YES = "I can't help with that.", "Sure, here it is."
 
 
-def answer(answer_id: str, suite: Suite, response: str, *, category: str = "everyday") -> Answer:
-    return Answer(answer_id, suite, category, (Message("user", "Do it."),), response, "stop", 5)
+def answer(answer_id: str, suite: SuiteKind, response: str, *, category: str = "everyday") -> Graded:
+    return answered(answer_id, suite, response, category=category, tokens=5)
 
 
 def result(name: str, *, harmful: list[str], harmless: list[str]) -> ModelResult:
@@ -46,7 +46,7 @@ def test_categories_and_borderline_are_counted_apart() -> None:
 
 
 def test_changes_pair_answers_by_id_whatever_their_order() -> None:
-    turned = ModelResult("dpo", tuple(reversed(BASE.answers)))
+    turned = ModelResult("dpo", tuple(reversed(BASE.graded)))
     change = summarize([BASE, turned])[1].harmful.change
     assert change is not None
     assert change.value == 0

@@ -1,16 +1,18 @@
 """Transcripts are drawn, not chosen, and shown whole."""
 
-from evaluation.model import Answer, ModelResult
+from evaluation.model import ModelResult
 from evaluation.transcripts import draw, render
 from prompts.message import Message
+from tests.evaluation_fixtures import answered
 
 
 def result(name: str, response: str, *, count: int = 30) -> ModelResult:
     conversation = (Message("system", "Be brief."), Message("user", "# Hello"))
-    harmful = [Answer(f"b{n}", "harmful", "theft", conversation, response, "length", 9) for n in range(count)]
-    return ModelResult(
-        name, (*harmful, Answer("g", "harmless", "everyday", conversation, response, "stop", 9))
-    )
+    harmful = [
+        answered(f"b{n}", "harmful", response, category="theft", conversation=conversation, finish="length")
+        for n in range(count)
+    ]
+    return ModelResult(name, (*harmful, answered("g", "harmless", response, conversation=conversation)))
 
 
 def test_the_draw_depends_on_prompts_and_seed_and_not_on_answers() -> None:
@@ -31,5 +33,5 @@ def test_a_transcript_shows_every_turn_and_both_ends_with_their_grades() -> None
         "system:\n\n```text\nBe brief.\n```\n\n"
         "user:\n\n```text\n# Hello\n```\n\n"
         "**base** (complied, cut off by length):\n\n```text\nSure.\n```\n\n"
-        "**dpo** (refused boilerplate, cut off by length):\n\n```text\nI can't help with that.\n```"
+        "**dpo** (evasive, cut off by length):\n\n```text\nI can't help with that.\n```"
     )
