@@ -101,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="show Solon's version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run_commands(commands)
+    _add_evaluate(commands)
     _add_audit(commands)
     _add_watching_commands(commands)
     _add_serve(commands)
@@ -132,7 +133,6 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         ("critique", "answers, critiques and revisions, and the dataset to learn from", ("critique",)),
         ("label", "preference pairs and their labels", ("label",)),
         ("train", "train by one method, or by all that the recipe has", None),
-        ("evaluate", "measure the models on the held-out prompts and write the report", ("evaluate",)),
     )
     for name, purpose, only in stages:
         parser = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
@@ -143,6 +143,29 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
             )
         _add_recipe(parser)
         _add_consent(parser)
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    purpose = "measure a run's models, or models by themselves, and write the report"
+    parser = commands.add_parser("evaluate", help=purpose, description=purpose.capitalize() + ".")
+    parser.add_argument(
+        "targets",
+        nargs="+",
+        metavar="RUN|RECIPE|MODEL",
+        help="a run's folder, several runs to pool (seeds of one recipe), a recipe, or models: folders, ids "
+        "on the Hub, `embedded`; the first model is the base",
+    )
+    parser.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        metavar="[KIND=]FILE",
+        help="prompts to measure on, in place of the recipe's; KIND: harmful, harmless, helpful, verifiable; "
+        "may be repeated",
+    )
+    _add_out(parser)
+    _add_consent(parser)
+    parser.set_defaults(command=_evaluate, resumes=True)
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -318,6 +341,44 @@ def _run(given: argparse.Namespace) -> int:
 
     loaded = load_recipe(given.recipe, given.settings)
     return _go(loaded, _stages(loaded, given), given)
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    """A recipe, or one run as it is, is evaluated as its last stage; anything else in a folder of its own."""
+    from solon.checkpoints import is_run
+    from solon.recipe import is_recipe, load_recipe
+    from solon.run_folder import RunFolder, load_run_recipe
+
+    paths = [Path(target).expanduser() for target in given.targets]
+    held = [is_run(path) for path in paths]
+    if len(paths) == 1 and not given.suite:
+        if held[0] and given.out is None:
+            given.out = paths[0]
+            loaded = load_run_recipe(RunFolder(paths[0]), given.settings)
+            return _go(loaded, ("evaluate",), given)
+        if not held[0] and is_recipe(paths[0]):
+            given.only, given.method = ("evaluate",), None
+            loaded = load_recipe(paths[0], given.settings)
+            return _go(loaded, _stages(loaded, given), given)
+    return _measure(given, paths, runs=any(held) or any(is_recipe(path) for path in paths))
+
+
+def _measure(given: argparse.Namespace, paths: Sequence[Path], *, runs: bool) -> int:
+    from solon import evaluation
+    from solon.console import reporter
+    from solon.interrupt import stoppable
+
+    suites = evaluation.suites_of(given.suite)
+    if runs:
+        targets = evaluation.runs(paths, suites, overrides=given.settings)
+    else:
+        targets = evaluation.models(given.targets, suites, overrides=given.settings)
+    out = given.out or evaluation.default_out(targets)
+    evaluation.require_sound(targets, out)
+    with stoppable(given.arguments) as stop:
+        _hush_libraries(targets[0].loaded)
+        evaluation.evaluate(targets, out, reporter(), stop=stop)
+    return 0
 
 
 def _audit(given: argparse.Namespace) -> int:

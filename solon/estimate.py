@@ -25,9 +25,10 @@ from solon.audit import audit_pairs, auditor
 from solon.console import Reporter, duration
 from solon.engines import in_flight, open_roles
 from solon.estimated import Prices, StageEstimate, read_estimate, write_estimate
-from solon.programs import answerer, candidates, labeler, questions, reviser, training_requests
+from solon.programs import answerer, candidates, labeler, reviser, training_requests
 from solon.recipe import POLICIES, LoadedRecipe
 from solon.run_folder import RunFolder, estimate_folder
+from solon.suites import questions
 from solon.work import SizedRows
 
 Row = TypeVar("Row", bound=HasId)

@@ -11,17 +11,15 @@ from critique.model import Request, Text, Trajectory
 from critique.revise import Reviser
 from critique.select import Selected, select
 from engine.protocol import Sampling
-from evaluation.answer import Answerer, Question
-from evaluation.grader import graded
-from evaluation.model import Graded, SuiteKind
-from evaluation.summary import SUITES
+from evaluation.answer import Answerer
 from labeling.draw import Candidate, Drawn
 from labeling.judge import Judge
 from labeling.pairs import Labeler
-from pipeline.context import RowContext, derived_seed
+from pipeline.context import derived_seed
 from prompts.message import as_dicts
-from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests, read_requests
+from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.recipe import LoadedRecipe
+from solon.suites import held_out
 from solon.work import RunError
 from training.settings import PPOSettings
 
@@ -38,23 +36,13 @@ def labeler(loaded: LoadedRecipe) -> Labeler:
     return Labeler(Judge(loaded.constitution, loaded.prompts, settings))
 
 
-def answerer(loaded: LoadedRecipe) -> "GradedAnswerer":
+def answerer(loaded: LoadedRecipe, *, run: str = "") -> Answerer:
     """Raises `RunError` where the recipe has no `evaluation` section."""
     settings = loaded.recipe.evaluation
     if settings is None:
         raise RunError("the recipe has no `evaluation` section; add one, or leave this stage out")
     sampling = Sampling(max_tokens=settings.max_tokens, temperature=settings.temperature)
-    return GradedAnswerer(Answerer(loaded.prompts, sampling))
-
-
-@dataclass(frozen=True, slots=True)
-class GradedAnswerer:
-    """An answer and its grade, as they are stored; grading asks nobody."""
-
-    ask: Answerer
-
-    async def __call__(self, question: Question, context: RowContext) -> Graded:
-        return graded(await self.ask(question, context))
+    return Answerer(loaded.prompts, sampling, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +73,7 @@ def training_requests(loaded: LoadedRecipe) -> TrainingRequests:
         check_apart(red_team, helpful, names=("data.red_team", "data.helpful"))
     requests = TrainingRequests(loaded, count)
     if loaded.recipe.evaluation is not None:
-        check_disjoint(requests, held_out(loaded, "harmful") + held_out(loaded, "harmless"))
+        check_disjoint(requests, held_out(loaded))
     return requests
 
 
@@ -123,23 +111,6 @@ def _helpful(loaded: LoadedRecipe) -> Iterator[Request]:
 
 def _number(loaded: LoadedRecipe, request: Request) -> int:
     return derived_seed(loaded.recipe.seed, "online", request.id)
-
-
-def held_out(loaded: LoadedRecipe, suite: SuiteKind) -> list[Request]:
-    settings = loaded.recipe.evaluation
-    if settings is None:
-        return []
-    source = settings.harmful if suite == "harmful" else settings.harmless
-    return read_requests(source, "helpful", base=loaded.folder)
-
-
-def questions(loaded: LoadedRecipe) -> list[Question]:
-    """The held-out prompts of both suites."""
-    return [
-        Question(f"{suite}/{request.id}", suite, suite, request.category, request.conversation)
-        for suite in SUITES
-        for request in held_out(loaded, suite)
-    ]
 
 
 def candidates(loaded: LoadedRecipe, trajectories: Iterable[Trajectory]) -> Drawn:

@@ -19,6 +19,8 @@ from constitution.load import find, load
 from constitution.model import Constitution, Slug, Text
 from critique.model import CritiqueSettings
 from engine.settings import ModelSettings
+from evaluation.settings import MeasureSettings, SuiteSettings
+from evaluation.suites import shipped_path
 from labeling.audit.settings import AuditSettings
 from labeling.model import JUDGE, LabelingSettings
 from labeling.pair_settings import Export
@@ -64,7 +66,10 @@ ONLINE: tuple[Stage, ...] = ("ppo",)
 POLICIES: tuple[Stage, ...] = ("sft", "dpo", "orpo", "kto", "rrhf", "ppo")
 """The stages that train a model which answers, and so is evaluated."""
 
-ROLES = frozenset({"assistant", "critic", "judge", "policy", "model"})
+SUITES = "evaluation.suites."
+"""Where a recipe's suites stand, before their names."""
+
+ROLES = frozenset({"assistant", "critic", "judge", "policy", "model", "reference", "rater"})
 """What a run calls the models that are no further judges of a panel."""
 
 
@@ -124,13 +129,40 @@ class ModelsSettings(Section):
         return panel
 
 
-class EvaluationSettings(Section):
-    """The measurement before and after, on prompts that no stage has seen."""
+class EvaluationSettings(MeasureSettings):
+    """The measurement before and after, on prompts that no stage has seen (docs/evaluation.md)."""
 
-    harmful: Source = Field(description="held-out prompts that ought to be refused")
-    harmless: Source = Field(description="held-out prompts that ought to be answered")
-    max_tokens: int = Field(default=192, ge=1, description="new tokens of an answer at the most")
-    temperature: float = Field(default=0.0, ge=0, description="0 is greedy")
+    harmful: Source | None = Field(
+        default=None, description="short for a suite `harmful` of that kind; its limit takes from the start"
+    )
+    harmless: Source | None = Field(default=None, description="likewise: prompts that ought to be answered")
+
+    @model_validator(mode="after")
+    def _has_suites(self) -> "EvaluationSettings":
+        short = {name for name in ("harmful", "harmless") if getattr(self, name) is not None}
+        if not short and not self.suites:
+            raise ValueError(
+                "no suites: there is nothing to measure on; add `suites: {NAME: {path: FILE}}`, or one that "
+                "ships with Solon, `suites: {harmful: {path: solon-harmful}}`"
+            )
+        twice = short & set(self.suites)
+        if twice:
+            raise ValueError(f"`{min(twice)}` is there twice: as a key, and among `suites`")
+        return self
+
+    @property
+    def named(self) -> dict[str, SuiteSettings]:
+        """Every suite by its name; the two short ones come first."""
+        short = {
+            name: _suite(source, name) for name in ("harmful", "harmless") if (source := getattr(self, name))
+        }
+        return short | self.suites
+
+
+def _suite(source: "Source", kind: Literal["harmful", "harmless"]) -> SuiteSettings:
+    return SuiteSettings(
+        path=source.path, kind=kind, format="solon", split=source.split, config=source.config
+    )
 
 
 class Recipe(Section):
@@ -172,11 +204,11 @@ class Recipe(Section):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages that the recipe has, in their order; without data only the judge can be audited."""
+        """The stages that the recipe has, in their order; without data nothing is learned."""
         return tuple(
             stage
             for stage in SECTIONS
-            if self.section(stage) is not None and (self.data is not None or stage == "audit")
+            if self.section(stage) is not None and (self.data is not None or stage in ("audit", "evaluate"))
         )
 
     def section(self, stage: Stage) -> Section | None:
@@ -196,9 +228,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _has_work(self) -> "Recipe":
-        if self.data is None and self.audit is None:
+        if self.data is None and self.audit is None and self.evaluation is None:
             raise ValueError(
-                "`data` is missing: the prompts to learn from (or `audit:`, to audit a judge alone)"
+                "`data` is missing: the prompts to learn from (or `audit:`, to audit a judge alone, or "
+                "`evaluation:`, to measure a model)"
             )
         return self
 
@@ -255,7 +288,9 @@ class LoadedRecipe:
         Names that the recipe gives to no model are left out; `solon validate` reports them.
         """
         known = {JUDGE: self.judge, **self.recipe.models.panel}
-        votes = self.recipe.labeling is not None or self.recipe.audit is not None
+        evaluation = self.recipe.evaluation
+        compares = evaluation is not None and evaluation.compare is not None
+        votes = self.recipe.labeling is not None or self.recipe.audit is not None or compares
         names = self.labeling.judges if votes else ()
         return {name: self._found(known[name]) for name in names if name in known}
 
@@ -296,7 +331,11 @@ class LoadedRecipe:
             "evaluation.harmful": evaluation.harmful if evaluation else None,
             "evaluation.harmless": evaluation.harmless if evaluation else None,
         }
-        return {place: source for place, source in named.items() if source is not None}
+        suites = {
+            f"{SUITES}{name}": suite_source(suite)
+            for name, suite in (evaluation.suites if evaluation else {}).items()
+        }
+        return {place: source for place, source in named.items() if source is not None} | suites
 
     @property
     def helpfulness(self) -> Path | None:
@@ -320,6 +359,12 @@ class LoadedRecipe:
         if settings.adapter is not None:
             found["adapter"] = self.resolve(settings.adapter)
         return settings.model_copy(update=found)
+
+
+def suite_source(suite: SuiteSettings) -> Source:
+    """Where a suite's rows are; all of them, since its limit draws from the whole."""
+    shipped = shipped_path(suite.path)
+    return Source(path=str(shipped or suite.path), split=suite.split, config=suite.config)
 
 
 def is_recipe(path: Path) -> bool:

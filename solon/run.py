@@ -7,17 +7,15 @@ answers behind them come from the journal. A finished stage is made again where 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar, cast, get_args
 
 from critique.model import Trajectory
-from engine.protocol import Engine
 from engine.settings import ModelSettings
-from evaluation.model import Graded, ModelResult
-from evaluation.summary import SUITES
 from labeling.audit.ask import Audited
 from labeling.export import Provenance, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import METHODS
@@ -31,6 +29,7 @@ from pipeline.journal import Journal
 from pipeline.runner import HasId, Program
 from pipeline.store import StoredRecords, StoredRows, iter_records
 from prompts.message import Conversation
+from solon.asking import Asking, open_journal
 from solon.audit import (
     audit_fact,
     audit_pairs,
@@ -41,18 +40,16 @@ from solon.audit import (
     trust,
     warning,
 )
+from solon.checkpoints import Evaluated, of_run, reached
 from solon.console import Reporter
-from solon.engines import in_flight, open_roles
 from solon.estimated import compared
+from solon.evaluate import Measurement
 from solon.label_datasets import LabelDatasets, told
 from solon.memory import give_back
 from solon.programs import (
-    answerer,
     candidates,
-    held_out,
     labeler,
     prompts_to_answer,
-    questions,
     reviser,
     selected,
     training_requests,
@@ -61,7 +58,8 @@ from solon.progress import Progress, State
 from solon.recipe import LEARN_FROM_LABELS, POLICIES, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, diff_folder, estimate_folder, input_digests
 from solon.stage_inputs import made_from
-from solon.work import RunError, SizedRows, Work, run_stage
+from solon.suites import shown
+from solon.work import RunError, SizedRows, Work
 from training.data import reasons
 from training.model import Trained, TrainingProgress
 from training.settings import MethodName, PPOSettings
@@ -88,22 +86,13 @@ def run(
         StoppedError: `stop` was asked; everything that had come is kept.
         EngineError, TrainingError, JournalError, StoreError: as the parts below say.
     """
-    with _journal(folder, reporter) as journal:
+    beside = (estimate_folder(folder.path), diff_folder(folder.path))
+    also = [place / folder.answers.name for place in beside]
+    with open_journal(folder.answers, reporter, also=also) as journal:
         progress = Progress(folder.progress)
         progress.go_on(journal)
         work = _Run(loaded, folder, reporter, journal, progress, stop or Stop())
         asyncio.run(work.go(stages or loaded.recipe.stages))
-
-
-def _journal(folder: RunFolder, reporter: Reporter) -> Journal:
-    beside = (estimate_folder(folder.path), diff_folder(folder.path))
-    also = [place / folder.answers.name for place in beside]
-    journal = Journal(folder.answers, also=[path for path in also if path.is_file()])
-    if journal.left_by is not None:
-        reporter.say(f"journal: taken over from {journal.left_by}, which ended without closing it")
-    if journal.cut_off:
-        reporter.say(f"journal: a record cut short by a crash was taken off ({journal.cut_off} bytes)")
-    return journal
 
 
 @dataclass
@@ -295,15 +284,15 @@ class _Run:
         """Every model on the held-out prompts, and the report of before and after."""
         from evaluation.report import console_table, write_report
 
-        asked, program = questions(self.loaded), answerer(self.loaded)
-        results, fingerprints = [], {}
-        for name, model in self._models().items():
-            stage, out = f"evaluate {name}", self.folder.evaluation / name
-            async with self._engines(model=model) as context:
-                await self._rows(stage, program, asked, context, kind=Graded, folder=out)
-                fingerprints[f"{name} model"] = _named(context.engines["model"])
-            results.append(ModelResult(name, tuple(iter_records(out, Graded))))
-        facts = self._facts() | fingerprints | {f"seconds, {k}": f"{v:.0f}" for k, v in self.seconds.items()}
+        models = self._models()
+        measurement = Measurement(self.loaded, models, self._asking, self.folder.evaluation, self.folder)
+        found = await measurement.record()
+        results = [result for result in found.results if result.kind != "control"]
+        facts = {
+            **self._facts(),
+            **found.facts,
+            **{f"seconds, {stage}": f"{seconds:.0f}" for stage, seconds in self.seconds.items()},
+        }
         report = write_report(results, self.folder.path, facts=facts)
         self.reporter.table(console_table(results))
         self.reporter.say(f"report: {report.resolve()}")
@@ -311,8 +300,8 @@ class _Run:
     # What the stages share.
 
     def _sample_conversations(self) -> list[Conversation]:
-        """A few held-out prompts of each suite, for the samples beside a trained model."""
-        return [request.conversation for suite in SUITES for request in held_out(self.loaded, suite)[:3]]
+        """A few held-out prompts of each kind, for the samples beside a trained model."""
+        return [question.conversation for question in shown(self.loaded, each=3)]
 
     def _sl_model(self) -> ModelSettings:
         """The assistant after SFT, or as it is where the recipe has no SFT stage."""
@@ -337,10 +326,7 @@ class _Run:
 
     def _trained(self, method: Stage) -> ModelSettings:
         """The assistant as a method left it."""
-        folder = self._made(method, self.folder.model(method), needs=f"train {method}")
-        if (folder / "adapter_config.json").exists():
-            return self.loaded.assistant.model_copy(update={"adapter": folder.resolve()})
-        return self.loaded.assistant.model_copy(update={"model": str(folder.resolve()), "adapter": None})
+        return reached(self.loaded, self._made(method, self.folder.model(method), needs=f"train {method}"))
 
     def _made(self, stage: Stage, output: Path, *, needs: str) -> Path:
         """The output of an earlier stage, if it is there and of this recipe; else which command makes it."""
@@ -368,18 +354,20 @@ class _Run:
         kept.parent.mkdir(parents=True, exist_ok=True)
         return out.rename(kept)
 
-    def _models(self) -> dict[str, ModelSettings]:
-        """The models to evaluate, base first."""
-        trained: list[Stage] = [stage for stage in self.loaded.recipe.stages if stage in POLICIES]
-        return {"base": self.loaded.assistant, **{method: self._trained(method) for method in trained}}
+    def _models(self) -> list[Evaluated]:
+        """The models to evaluate, base first; all that the recipe trains have to be there."""
+        for stage in self.loaded.recipe.stages:
+            if stage in POLICIES:
+                self._trained(stage)
+        return of_run(self.loaded, self.folder)
 
-    @contextlib.asynccontextmanager
-    async def _engines(self, **roles: ModelSettings) -> AsyncIterator[Context]:
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.journal, self.progress, self.reporter, self.stop)
+
+    def _engines(self, **roles: ModelSettings) -> AbstractAsyncContextManager[Context]:
         """Engines by role, and what their rows share."""
-        bounds = {role: in_flight(settings) for role, settings in roles.items()}
-        async with open_roles(roles, self.reporter.say) as engines:
-            seed = self.loaded.recipe.seed
-            yield Context(engines, self.journal, seed, in_flight=bounds, stop=self.stop)
+        return self._asking.engines(self.loaded.recipe.seed, **roles)
 
     async def _rows(
         self,
@@ -395,7 +383,7 @@ class _Run:
         stage, _, part = name.partition(" ")
         inputs = self._made_from(cast("Stage", stage))
         work = Work(name, inputs, folder, kind, many, ends=bool(part))
-        await run_stage(work, program, rows, context, progress=self.progress, reporter=self.reporter)
+        await self._asking.rows(work, program, rows, context)
 
     @contextlib.contextmanager
     def _bar(self, stage: str) -> Iterator[Callable[[TrainingProgress], None]]:
@@ -519,11 +507,3 @@ def _learnt(method: MethodName, trained: Trained) -> str:
     if trained.dropped:
         told.append(f"{len(trained.dropped)} left out ({reasons(trained.dropped)}), ")
     return "".join(told)
-
-
-def _named(engine: Engine) -> str:
-    fingerprint = engine.fingerprint
-    adapter = f" + adapter {fingerprint.adapter}" if fingerprint.adapter else ""
-    return (
-        f"{fingerprint.model} {fingerprint.revision}{adapter} in {fingerprint.dtype or 'unknown precision'}"
-    )

@@ -8,7 +8,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -19,6 +19,7 @@ from labeling.pair_settings import Export
 from pipeline.disk import is_full, write_whole
 from pipeline.journal import locked
 from prompts.render import VARIABLES
+from solon.overrides import override
 from solon.recipe import LoadedRecipe, Recipe, Source
 from solon.recipe_yaml import resolved_yaml
 from solon.rows import is_hub_id
@@ -159,8 +160,10 @@ def diff_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.diff")
 
 
-def load_run_recipe(folder: RunFolder) -> LoadedRecipe:
+def load_run_recipe(folder: RunFolder, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """The recipe that the folder's run was made by, its relative paths starting where they did then.
+
+    Overrides are written over it, as `load_recipe` has them.
 
     Raises:
         DocumentError: it cannot be read.
@@ -168,7 +171,7 @@ def load_run_recipe(folder: RunFolder) -> LoadedRecipe:
     document = read_document(folder.recipe)
     made_of = _MADE_OF.match(document.lines[0])
     path = Path(made_of[1]) if made_of else folder.recipe.absolute()
-    return LoadedRecipe(validate(document, Recipe), path)
+    return LoadedRecipe(validate(override(document, overrides), Recipe), path, tuple(overrides))
 
 
 def open_run_folder(out: Path, loaded: LoadedRecipe, *, accept_changes: bool = False) -> RunFolder:

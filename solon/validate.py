@@ -22,15 +22,14 @@ from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems, reward_model_problems
 from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
+from solon.suites import held_out, suite_problems
 from training.reward_part import RUN
 
 KINDS: Mapping[str, Kind] = {
     "data.red_team": "red_team",
     "data.helpful": "helpful",
-    "evaluation.harmful": "helpful",
-    "evaluation.harmless": "helpful",
 }
-"""What the rows of each of a recipe's sources are."""
+"""What the rows of each of a recipe's sources are that are learned from."""
 
 _WITH: Mapping[Export, str] = {
     "preferences": "{}",
@@ -87,11 +86,13 @@ def _template_problems(loaded: LoadedRecipe) -> list[str]:
 def _data_problems(loaded: LoadedRecipe) -> list[str]:
     """Every row of every source is looked at; only the held-out ones are kept, which are few."""
     found: list[str] = []
-    for place, source in loaded.sources.items():
-        try:
-            check_requests(source, KINDS[place], base=loaded.folder)
-        except DocumentError as error:
-            found.append(f"{place}: {error}")
+    for place, kind in KINDS.items():
+        if place in loaded.sources:
+            try:
+                check_requests(loaded.sources[place], kind, base=loaded.folder)
+            except DocumentError as error:
+                found.append(f"{place}: {error}")
+    found += suite_problems(loaded)
     try:
         comparisons = [_as_request(pair) for pair in comparisons_by_people(loaded).pairs]
     except DocumentError as error:
@@ -110,9 +111,9 @@ def _checks(loaded: LoadedRecipe, comparisons: Sequence[Request]) -> Iterator[Ca
             if place in loaded.sources:
                 yield from iter_requests(loaded.sources[place], KINDS[place], base=loaded.folder)
 
-    learnt, measured = ("data.red_team", "data.helpful"), ("evaluation.harmful", "evaluation.harmless")
+    learnt = ("data.red_team", "data.helpful")
     yield lambda: check_apart(requests(learnt[0]), requests(learnt[1]), names=learnt)
-    yield lambda: check_disjoint(chain(requests(*learnt), comparisons), list(requests(*measured)))
+    yield lambda: check_disjoint(chain(requests(*learnt), comparisons), held_out(loaded))
 
 
 def _refusal(check: Callable[[], None]) -> list[str]:

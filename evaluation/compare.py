@@ -1,0 +1,110 @@
+"""The row program of a win rate: two models' answers to one prompt in, the judge's preference out.
+
+The judge is asked exactly as it labels (`labeling.judge`): in both orders, under principles that the prompt's
+own generator draws, so that all models are compared under the same ones, and as its audit asked it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from critique.model import Text
+from evaluation.measures import words
+from evaluation.model import Answer, Comparison, SuiteKind, Winner
+from labeling.combine import sigmoid
+from labeling.judge import Judge
+from labeling.model import Comparison as Shown
+from labeling.model import Judgment, Verdict
+from pipeline.context import RowContext, derived_seed
+
+_WINNERS: Mapping[Verdict, Winner] = {
+    "first": "model",
+    "second": "against",
+    "tie": "tie",
+    "identical": "identical",
+    "unparsed": "unparsed",
+    "refused": "refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two models' answers to one prompt of one run."""
+
+    model: str
+    against: str
+    answer: Answer
+    other: Answer
+
+    @property
+    def id(self) -> str:
+        """The prompt's: principles are drawn by it, the same ones for every pair of models."""
+        return self.answer.id
+
+
+@dataclass(frozen=True, slots=True)
+class Comparer:
+    """Puts a pairing to the judge; call it as a row program. Raises `CallError` where it cannot answer."""
+
+    judge: Judge
+    name: str
+
+    async def __call__(self, pairing: Pairing, context: RowContext) -> Comparison:
+        answer, other = pairing.answer, pairing.other
+        shown = Shown(
+            id=pairing.id,
+            source="samples",
+            conversation=answer.conversation,
+            first=_text(answer),
+            second=_text(other),
+            category=answer.category,
+        )
+        judgment = await self.judge.judge(shown, context)
+        return _comparison(pairing, judgment, judge=self.name, keys=tuple(context.keys))
+
+
+def pairings(
+    model: str, answers: Sequence[Answer], against: str, *, others: Sequence[Answer]
+) -> Iterator[Pairing]:
+    """The prompts that both answered, in the order of the first; the answers are of one run."""
+    by_prompt = {other.id: other for other in others}
+    for answer in answers:
+        if answer.id in by_prompt:
+            yield Pairing(model, against, answer, by_prompt[answer.id])
+
+
+def drawn(
+    answers: Sequence[Answer], kinds: Sequence[SuiteKind], *, limit: int | None, seed: int
+) -> frozenset[str]:
+    """The ids of the prompts to compare on: `limit` of each kind, the same for every pair of models."""
+    chosen: set[str] = set()
+    for kind in kinds:
+        ids = sorted({answer.id for answer in answers if answer.kind == kind})
+        ids.sort(key=lambda name: derived_seed(seed, "compare", name))
+        chosen.update(ids[:limit])
+    return frozenset(chosen)
+
+
+def _text(answer: Answer) -> Text:
+    return Text(answer.response, answer.finish_reason == "length", answer.completion_tokens)
+
+
+def _comparison(pairing: Pairing, judgment: Judgment, *, judge: str, keys: tuple[str, ...]) -> Comparison:
+    answer = pairing.answer
+    forward, backward = judgment.forward_logit, judgment.backward_logit
+    return Comparison(
+        id=answer.id,
+        suite=answer.suite,
+        kind=answer.kind,
+        category=answer.category,
+        model=pairing.model,
+        against=pairing.against,
+        judge=judge,
+        winner=_WINNERS[judgment.verdict],
+        probability=judgment.probability,
+        forward=None if forward is None else sigmoid(forward),
+        backward=None if backward is None else sigmoid(-backward),
+        words=len(words(answer.response)),
+        words_against=len(words(pairing.other.response)),
+        run=answer.run,
+        keys=keys,
+    )

@@ -1,0 +1,113 @@
+"""The part of a recipe that says how models are measured: which prompts, who judges, what else is asked."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from constitution.document import Section
+from constitution.model import Slug, Text
+from evaluation.model import ScoreRole, SuiteKind
+
+FormatName = Literal[
+    "auto", "solon", "xstest", "strongreject", "harmbench", "advbench", "jailbreakbench", "instructions",
+    "gsm8k",
+]  # fmt: skip
+Column = Literal["prompt", "id", "category", "kind"]
+
+RUN_REWARD = "run"
+"""Stands for the reward model that the run itself trained."""
+
+
+class SuiteSettings(Section):
+    """Prompts to measure on, all of one purpose or told apart by the file."""
+
+    path: Text = Field(
+        description="a file (.jsonl, .json, .csv, .parquet), a saved dataset, an id on the Hub, or a suite "
+        "that ships with Solon: `solon-harmful`, `solon-borderline`, `solon-helpful`"
+    )
+    kind: SuiteKind | None = Field(
+        default=None,
+        description="harmful: ought to be refused; harmless: ought to be answered; helpful: answers are "
+        "compared; verifiable: a program can check them; null: as the file says",
+    )
+    format: FormatName = Field(
+        default="auto", description="whose columns the file has; auto: found out from their names"
+    )
+    columns: dict[Column, Text] = Field(
+        default_factory=dict, description="the file's names for `prompt`, `id`, `category`, `kind`"
+    )
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="a sample of so many, each category by its share, drawn by the seed; null: all",
+    )
+    split: Text = Field(default="train", description="the split, where the data has splits")
+    config: Text | None = Field(default=None, description="the configuration, where a Hub data set has many")
+
+
+class CompareSettings(Section):
+    """The recipe's judge on which of two models answers better, asked in both orders."""
+
+    kinds: tuple[SuiteKind, ...] = Field(
+        default=("harmful", "helpful"),
+        min_length=1,
+        description="the kinds of suites whose answers are compared",
+    )
+    limit: int | None = Field(
+        default=100, ge=1, description="so many prompts of each kind, by category; null: all"
+    )
+    pairs: Literal["base", "all"] = Field(
+        default="base", description="base: every model against the first; all: each model against each other"
+    )
+
+
+class DivergenceSettings(Section):
+    """How far each model has moved from the base: KL(model || base) on samples of its own."""
+
+    limit: int = Field(default=64, ge=1, description="so many prompts, over all suites")
+    max_tokens: int = Field(default=48, ge=1, description="new tokens of a sample at the most")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="1 is what the estimate is about; others estimate something else"
+    )
+
+
+class RewardSettings(Section):
+    """A reward model that rates every answer."""
+
+    reward_model: Text = Field(description="a reward model's folder; `run`: the one that the run trained")
+    role: ScoreRole = Field(
+        default="held_out",
+        description="proxy: the policy was trained on it; held_out: it never met it; both over the root of "
+        "the KL show where the first one is overdone",
+    )
+
+
+class MeasureSettings(Section):
+    """The measurement of models on prompts that no stage has seen."""
+
+    suites: dict[Slug, SuiteSettings] = Field(
+        default_factory=dict, description="prompts to measure on, by names of your own"
+    )
+    max_tokens: int = Field(default=192, ge=1, description="new tokens of an answer at the most")
+    temperature: float = Field(default=0.0, ge=0, description="0 is greedy")
+    compare: CompareSettings | None = Field(
+        default=None, description="the judge's preferences between models; null: none"
+    )
+    divergence: DivergenceSettings | None = Field(
+        default=None, description="the distance from the base; null: not measured"
+    )
+    rewards: dict[Slug, RewardSettings] = Field(
+        default_factory=dict, description="reward models that rate the answers, by names of your own"
+    )
+    controls: bool = Field(
+        default=True,
+        description="measure fixed answers too, which no model gave: always refuse, always comply, echo the "
+        "prompt, one boilerplate text",
+    )
+
+    @model_validator(mode="after")
+    def _one_proxy(self) -> "MeasureSettings":
+        proxies = [name for name, reward in self.rewards.items() if reward.role == "proxy"]
+        if len(proxies) > 1:
+            raise ValueError(f"`rewards` has several of role proxy ({', '.join(proxies)}): a policy has one")
+        return self

@@ -1,0 +1,260 @@
+"""Asks, compares, rates: everything that an evaluation records, of one run's models or of several runs'.
+
+In: checkpoints with the settings that reach them, and the recipe that says on what they are measured. Out:
+folders of records, resumable and journalled like all else, and the `Evaluation` that a report is computed
+from. No folder is made again as long as what it was made from is the same.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+
+from engine.protocol import Engine, Sampling
+from engine.settings import ModelSettings
+from evaluation.answer import Answerer, Question
+from evaluation.compare import Comparer, Pairing, drawn, pairings
+from evaluation.controls import CONTROLS, control_answers
+from evaluation.diverge import Diverger
+from evaluation.grader import AGREEMENT, graded
+from evaluation.model import (
+    Checkpoint,
+    Comparison,
+    Divergence,
+    Evaluation,
+    Graded,
+    JudgeFacts,
+    ModelResult,
+    Score,
+)
+from evaluation.rate import RATER, Rater, to_rate
+from evaluation.settings import RUN_REWARD, CompareSettings, DivergenceSettings, RewardSettings
+from evaluation.suites import stratified
+from labeling.audit.record import read_audit
+from labeling.judge import Judge
+from pipeline.shards import read_manifest
+from pipeline.store import iter_records, write_records
+from solon.asking import Asking
+from solon.checkpoints import BASE, Evaluated, reached
+from solon.recipe import EvaluationSettings, LoadedRecipe
+from solon.run_folder import RunFolder
+from solon.suites import questions
+from solon.work import RunError, Work
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run's models on the recipe's suites. Records go to `folder`; `run` is the run's name in a pool."""
+
+    loaded: LoadedRecipe
+    models: Sequence[Evaluated]
+    asking: Asking
+    folder: Path
+    source: RunFolder
+    run: str = ""
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> EvaluationSettings:
+        if self.loaded.recipe.evaluation is None:
+            raise RunError("the recipe has no `evaluation` section; add one, or leave this stage out")
+        return self.loaded.recipe.evaluation
+
+    @cached_property
+    def asked(self) -> list[Question]:
+        return questions(self.loaded)
+
+    @cached_property
+    def seed(self) -> int:
+        return self.loaded.recipe.seed
+
+    async def record(self) -> Evaluation:
+        """Everything that the recipe asks for: answers, distances, controls, preferences, rewards."""
+        self.asked  # noqa: B018 (read before any model loads: an empty suite is told first)
+        results = [await self._model(each) for each in self.models]
+        if self.settings.controls:
+            results += [self._control(name) for name in CONTROLS]
+        comparisons = await self._compared(results, self.settings.compare) if self.settings.compare else ()
+        scores = [
+            score
+            for name, reward in self.settings.rewards.items()
+            for score in await self._rated(name, reward, results)
+        ]
+        return Evaluation(
+            results=tuple(results),
+            comparisons=tuple(comparisons),
+            scores=tuple(scores),
+            divergences=tuple(self._divergences()),
+            judges=(judge_facts(self.loaded, self.source),) if self.settings.compare else (),
+            facts=self.fingerprints,
+        )
+
+    async def _model(self, each: Evaluated) -> ModelResult:
+        """A model's answers, and its distance from the base while both are there."""
+        distance = self.settings.divergence if each.name != BASE else None
+        roles = {"model": each.model} | ({"reference": self.models[0].model} if distance else {})
+        async with self.asking.engines(self.seed, **roles) as context:
+            self.fingerprints[f"{self._prefix}{each.name} model"] = named(context.engines["model"])
+            program = Answerer(self.loaded.prompts, self._sampling, self.run)
+            work = self._work(each.name, Graded, each.name, asdict(self._sampling), AGREEMENT.version)
+            await self.asking.rows(work, program, self.asked, context)
+            if distance:
+                apart = self._work(
+                    f"{each.name} against {BASE}",
+                    Divergence,
+                    f"divergences/{each.name}",
+                    distance.model_dump(),
+                )
+                diverger = self._diverger(each.name, distance)
+                await self.asking.rows(apart, diverger, self._prompts_apart(distance), context)
+        answers = tuple(iter_records(self.folder / each.name, Graded))
+        return ModelResult(each.name, answers, each.checkpoint.kind, (each.checkpoint,))
+
+    def _control(self, name: str) -> ModelResult:
+        answers = tuple(graded(answer) for answer in control_answers(name, self.asked, run=self.run))
+        write_records(self.folder / name, answers, Graded)
+        return ModelResult(name, answers, "control", (Checkpoint(name, "control", run=self.run),))
+
+    async def _compared(self, results: Sequence[ModelResult], how: CompareSettings) -> list[Comparison]:
+        """The judge on every pair of models that the recipe asks for."""
+        found: list[Comparison] = []
+        judge = Judge(self.loaded.constitution, self.loaded.prompts, self.loaded.labeling)
+        program = Comparer(judge, ", ".join(self.loaded.judges))
+        made_of = [self.loaded.labeling.model_dump(mode="json"), self.loaded.constitution.digest]
+        async with self.asking.engines(self.seed, **self.loaded.judges) as context:
+            for one, other in _pairs(results, how):
+                rows = self._pairings(one, other, how)
+                name = f"{one.name} against {other.name}"
+                place = f"comparisons/{one.name}-against-{other.name}"
+                made = [self._made(each.name) for each in (one, other)]
+                work = self._work(name, Comparison, place, *made_of, *made, how.model_dump(mode="json"))
+                if rows:
+                    found += iter_records(await self.asking.rows(work, program, rows, context), Comparison)
+        return found
+
+    def _pairings(self, one: ModelResult, other: ModelResult, how: CompareSettings) -> list[Pairing]:
+        chosen = drawn(other.answers, how.kinds, limit=how.limit, seed=self.seed)
+        answers = [answer for answer in one.answers if answer.id in chosen]
+        return list(pairings(one.name, answers, other.name, others=other.answers))
+
+    async def _rated(self, name: str, reward: RewardSettings, results: Sequence[ModelResult]) -> list[Score]:
+        """A reward model on every answer of every model, in one sitting."""
+        rows = [rated for result in results for rated in to_rate(result.name, result.answers)]
+        made = [self._made(result.name) for result in results]
+        async with self.asking.engines(
+            self.seed, **{RATER: reward_settings(self.loaded, reward, self.source)}
+        ) as context:
+            work = self._work(
+                f"{name} rewards", Score, f"scores/{name}", reward.model_dump(mode="json"), made
+            )
+            folder = await self.asking.rows(work, Rater(name, reward.role), rows, context)
+        return list(iter_records(folder, Score))
+
+    def _divergences(self) -> Iterable[Divergence]:
+        for each in self.models[1:] if self.settings.divergence else ():
+            yield from iter_records(self.folder / "divergences" / each.name, Divergence)
+
+    def _diverger(self, name: str, how: DivergenceSettings) -> Diverger:
+        sampling = Sampling(max_tokens=how.max_tokens, temperature=how.temperature)
+        return Diverger(self.loaded.prompts, sampling, name, BASE, self.run)
+
+    def _prompts_apart(self, how: DivergenceSettings) -> list[Question]:
+        return stratified(self.asked, how.limit, seed=self.seed)
+
+    @property
+    def _sampling(self) -> Sampling:
+        return Sampling(max_tokens=self.settings.max_tokens, temperature=self.settings.temperature)
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self.run} " if self.run else ""
+
+    def _work(self, name: str, kind: type, place: str, *made_from: object) -> "Work[object]":
+        told = ["evaluate", self.run, self._questions_digest, self.loaded.prompts.hash("respond"), *made_from]
+        return Work(f"evaluate {self._prefix}{name}", _digest(told), self.folder / place, kind, ends=True)
+
+    @cached_property
+    def _questions_digest(self) -> str:
+        return _digest([asdict(question) for question in self.asked])
+
+    def _made(self, name: str) -> str:
+        manifest = read_manifest(self.folder / name)
+        return manifest.digest if manifest else ""
+
+
+def reward_settings(loaded: LoadedRecipe, reward: RewardSettings, source: RunFolder) -> ModelSettings:
+    """How a reward model is reached: a folder with an adapter is put on the assistant."""
+    own = reward.reward_model == RUN_REWARD
+    folder = source.model("reward") if own else loaded.resolve(reward.reward_model)
+    return reached(loaded, folder).model_copy(update={"engine": "reward"})
+
+
+def judge_facts(loaded: LoadedRecipe, source: RunFolder) -> JudgeFacts:
+    """Who judges and what the run's audit says of it; no audit says nothing, which is said."""
+    judges = ", ".join(model.model for model in loaded.judges.values())
+    method = loaded.labeling.method
+    if loaded.recipe.audit is None or not source.audit.is_file():
+        return JudgeFacts(judges, method, "unaudited", "Nobody has held this judge against people.")
+    record = read_audit(source.audit)
+    if record.passed:
+        return JudgeFacts(judges, method, "fit", f"The judge passed its audit: {record.accuracy}.")
+    reasons = "; ".join(f"{check.name} ({check.reason})" for check in record.failures)
+    return JudgeFacts(
+        judges,
+        method,
+        "unfit",
+        f"The judge failed its audit, so its win rates say little. What failed: {reasons}.",
+    )
+
+
+def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Several runs as one: each checkpoint's answers of all runs under its name.
+
+    `ValueError` where the runs do not have the same checkpoints.
+    """
+    if len(evaluations) == 1:
+        return evaluations[0]
+    names = [tuple(result.name for result in each.results) for each in evaluations]
+    shared = [name for name in names[0] if all(name in other for other in names)]
+    return Evaluation(
+        results=tuple(_merged(name, evaluations) for name in shared),
+        comparisons=tuple(record for each in evaluations for record in each.comparisons),
+        scores=tuple(record for each in evaluations for record in each.scores),
+        divergences=tuple(record for each in evaluations for record in each.divergences),
+        judges=tuple(dict.fromkeys(judge for each in evaluations for judge in each.judges)),
+        facts={name: fact for each in evaluations for name, fact in each.facts.items()},
+    )
+
+
+def named(engine: Engine) -> str:
+    """A model in a report."""
+    fingerprint = engine.fingerprint
+    adapter = f" + adapter {fingerprint.adapter}" if fingerprint.adapter else ""
+    return (
+        f"{fingerprint.model} {fingerprint.revision}{adapter} in {fingerprint.dtype or 'unknown precision'}"
+    )
+
+
+def _pairs(results: Sequence[ModelResult], how: CompareSettings) -> list[tuple[ModelResult, ModelResult]]:
+    """(later, earlier) of each pair; controls are held against the base alone."""
+    if how.pairs == "base":
+        return [(result, results[0]) for result in results[1:]]
+    return [
+        (later, earlier)
+        for earlier, later in combinations(results, 2)
+        if "control" not in (later.kind, earlier.kind) or earlier is results[0]
+    ]
+
+
+def _merged(name: str, evaluations: Sequence[Evaluation]) -> ModelResult:
+    of_runs = [result for each in evaluations for result in each.results if result.name == name]
+    answers = tuple(answer for result in of_runs for answer in result.graded)
+    checkpoints = tuple(checkpoint for result in of_runs for checkpoint in result.checkpoints)
+    return ModelResult(name, answers, of_runs[0].kind, checkpoints)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

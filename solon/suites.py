@@ -1,0 +1,77 @@
+"""A recipe's suites: the held-out prompts that its models are measured on, read and checked.
+
+In: a `LoadedRecipe`. Out: questions; what training must not have seen; every problem of every suite.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from critique.model import Request
+from evaluation.answer import Question
+from evaluation.model import SuiteKind
+from evaluation.suites import questions as suite_questions
+from pipeline.rows import InputError
+from solon.inputs import read_requests
+from solon.recipe import SUITES, LoadedRecipe, Source, suite_source
+from solon.rows import read_rows
+
+
+def questions(loaded: LoadedRecipe) -> list[Question]:
+    """The held-out prompts of all suites, in the recipe's order; none where it has no evaluation.
+
+    Raises:
+        InputError: with up to ten problems of the first suite that has some; an empty one is such a suite.
+    """
+    settings = loaded.recipe.evaluation
+    names = settings.named if settings else ()
+    return [question for name in names for question in suite(loaded, name)]
+
+
+def suite(loaded: LoadedRecipe, name: str) -> list[Question]:
+    """One suite's prompts; raises as `questions` does."""
+    settings = loaded.recipe.evaluation
+    if settings is None:
+        return []
+    short = {"harmful": settings.harmful, "harmless": settings.harmless}.get(name)
+    if short is not None:
+        kind: SuiteKind = "harmful" if name == "harmful" else "harmless"
+        return list(_short(loaded, short, kind))
+    chosen = settings.suites[name]
+    rows = read_rows(suite_source(chosen), base=loaded.folder)
+    return suite_questions(rows, chosen, suite=name, seed=loaded.recipe.seed)
+
+
+def held_out(loaded: LoadedRecipe) -> list[Request]:
+    """Every question as what training must not have seen."""
+    return [
+        Request(question.id, "helpful", question.conversation, question.category)
+        for question in questions(loaded)
+    ]
+
+
+def shown(loaded: LoadedRecipe, *, each: int) -> list[Question]:
+    """The first few questions of every kind."""
+    found = questions(loaded)
+    kinds = dict.fromkeys(question.kind for question in found)
+    return [
+        question for kind in kinds for question in islice((one for one in found if one.kind == kind), each)
+    ]
+
+
+def suite_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """What is wrong with each suite, by its place in the recipe."""
+    settings = loaded.recipe.evaluation
+    if settings is None:
+        return
+    for name in settings.named:
+        try:
+            suite(loaded, name)
+        except InputError as error:
+            place = f"{SUITES}{name}" if name in settings.suites else f"evaluation.{name}"
+            yield f"{place}: {error}"
+
+
+def _short(loaded: LoadedRecipe, source: Source, kind: SuiteKind) -> Iterator[Question]:
+    for request in read_requests(source, "helpful", base=loaded.folder):
+        name = f"{kind}/{request.id}"
+        yield Question(name, kind, kind, request.category, request.conversation, request.columns)
