@@ -124,7 +124,7 @@ def _sound(rows: Iterable[Row], settings: SuiteSettings, suite: str) -> Iterator
     layout: Format | None = None
     for row in rows:
         try:
-            layout = layout or _layout(row, settings)
+            layout = layout or _layout(row, settings, suite)
             question = _question(row, layout, settings, suite=suite)
             _require_new(question, row, places)
         except InputError as error:
@@ -137,8 +137,11 @@ def _sound(rows: Iterable[Row], settings: SuiteSettings, suite: str) -> Iterator
         raise InputError(*problems[:_PROBLEMS_SHOWN])
 
 
-def _layout(row: Row, settings: SuiteSettings) -> Format:
-    """The format that is named, or that the first row's columns tell, with the columns that are named."""
+def _layout(row: Row, settings: SuiteSettings, suite: str) -> Format:
+    """The format that is named, or that the first row's columns tell, with the columns that are named.
+
+    What is wrong with all rows alike is told of the first one alone.
+    """
     name = settings.format if settings.format != "auto" else _detected(row, settings.columns)
     layout = replace(FORMATS[name], **_renamed(settings.columns))
     own = {layout.prompt} if layout.prompt != "prompt" else set(PROMPT_COLUMNS)
@@ -152,6 +155,7 @@ def _layout(row: Row, settings: SuiteSettings) -> Format:
                 next_step="name the prompt's: `columns: {prompt: NAME}`",
             )
         )
+    _kind(row, layout, settings, suite=suite)
     return layout
 
 

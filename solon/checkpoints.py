@@ -18,12 +18,10 @@ from solon.errors import BadInputError
 from solon.models import model_problems
 from solon.recipe import POLICIES, LoadedRecipe
 from solon.run_folder import RunFolder
+from training.model import CHECKPOINTS
 from training.settings import MethodName
 
 BASE = "base"
-STEPS = "checkpoints"
-"""The folder of a trained model's intermediate checkpoints, each in `checkpoint-<step>`."""
-
 _STEP = re.compile(r"checkpoint-(\d+)")
 _PARTIAL = ".partial"
 
@@ -113,7 +111,7 @@ def is_run(path: Path) -> bool:
 
 def _steps(loaded: LoadedRecipe, out: Path, *, method: MethodName | str, run: str) -> Iterator[Evaluated]:
     """Kept checkpoints of a finished training, and those of one that is not finished, in the steps' order."""
-    for place in (out / STEPS, out.with_name(out.name + _PARTIAL) / STEPS):
+    for place in (out / CHECKPOINTS, out.with_name(out.name + _PARTIAL) / CHECKPOINTS):
         steps = {
             int(match[1]): path
             for path in place.glob("checkpoint-*")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from constitution.document import DocumentError, nearest
 from critique.model import Kind, Request
+from evaluation.settings import RUN_REWARD
 from labeling.audit.model import HumanPair
 from labeling.export import HELPFULNESS
 from labeling.judge import METHODS
@@ -139,6 +140,7 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
     yield from _ppo_problems(loaded)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
+    yield from _reward_problems(loaded)
 
 
 def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
@@ -177,6 +179,20 @@ def _ppo_problems(loaded: LoadedRecipe) -> Iterator[str]:
             yield from reward_model_problems(Path(str(part.reward_model)), place, scaled=part.normalize)
 
 
+def _reward_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Reward models that are to rate the answers and are not there, or rate nothing."""
+    settings = loaded.recipe.evaluation
+    for name, reward in (settings.rewards if settings else {}).items():
+        place = f"evaluation.rewards.{name}.reward_model"
+        if reward.reward_model != RUN_REWARD:
+            yield from reward_model_problems(loaded.resolve(reward.reward_model), place, scaled=False)
+        elif loaded.recipe.training.reward is None:
+            yield (
+                f"{loaded.path}: `{place}` is the run's reward model, and the recipe trains none\n"
+                "  next: add `training.reward: {}`, or name another one's folder"
+            )
+
+
 def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
     """Labels of a judge that nobody checks, and audits that cannot be passed."""
     recipe = loaded.recipe
@@ -205,7 +221,9 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
 
 def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Judges that vote and are no model, and models of the panel that do not vote."""
-    judges = loaded.labeling.judges if {"audit", "label"} & set(loaded.recipe.stages) else ()
+    evaluation = loaded.recipe.evaluation
+    compares = evaluation is not None and evaluation.compare is not None
+    judges = loaded.labeling.judges if compares or {"audit", "label"} & set(loaded.recipe.stages) else ()
     panel = loaded.recipe.models.panel
     for name in judges:
         if name != JUDGE and name not in panel:

@@ -73,3 +73,19 @@ def test_what_decides_the_outcome_changes_the_digest(tiny_model: Path) -> None:
     other = [digest(SFT_ROWS[:-1]), digest(seed=1), digest(settings=sft_settings(lora_r=8))]
     assert len(set(same)) == 1
     assert len({same[0], *other}) == 4
+
+
+def test_kept_checkpoints_hold_what_answering_needs_and_no_more(tmp_path: Path) -> None:
+    workspace = open_workspace(tmp_path / "out", "a")
+    checkpoint = write_checkpoint(workspace.partial, 20)
+    for name in ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "rng_state.pth"):
+        (checkpoint / name).write_text("{}")
+    (checkpoint / "reference").mkdir()
+    (workspace.new_result() / "metrics.json").write_text("{}")
+    workspace.finish(keep_checkpoints=True)
+    kept = tmp_path / "out" / "checkpoints" / "checkpoint-20"
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    assert not workspace.partial.exists()

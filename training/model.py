@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+CHECKPOINTS = "checkpoints"
+"""The folder of a training's intermediate checkpoints, each in `checkpoint-<step>`."""
+
 
 class TrainingError(ValueError):
     """A stage cannot train, or cannot keep what it trained; the message says why and what to do next."""

@@ -22,7 +22,8 @@ Tracker = Literal["none", "tensorboard", "wandb", "mlflow", "trackio"]
 
 WITHOUT_EFFECT = frozenset(
     {
-        "logging_steps", "save_steps", "report_to", "push_to_hub", "hub_model_id", "max_kl",
+        "logging_steps", "save_steps", "keep_checkpoints", "report_to", "push_to_hub", "hub_model_id",
+        "max_kl",
         "max_length_growth",
     }
 )  # fmt: skip
@@ -76,6 +77,9 @@ class TrainerSettings(Section):
     logging_steps: int = Field(default=5, ge=1, description="steps between two entries of the log")
     save_steps: int | None = Field(
         default=None, ge=1, description="steps between two checkpoints to go on from; null: none"
+    )
+    keep_checkpoints: bool = Field(
+        default=False, description="keep the weights of the checkpoints, for `solon evaluate` to measure"
     )
     report_to: Tracker = Field(default="none", description="an experiment tracker that is installed")
     push_to_hub: bool = Field(

@@ -71,7 +71,7 @@ def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str,
         "logging_first_step": True,
         "save_strategy": "steps" if settings.save_steps else "no",
         "save_steps": settings.save_steps or 500,
-        "save_total_limit": 2,
+        "save_total_limit": None if settings.keep_checkpoints else 2,
         "report_to": settings.report_to,
         "disable_tqdm": True,
     }
@@ -137,7 +137,7 @@ def finish(
     metrics = {**rows.counts(), **_final_numbers(trainer), "seconds": round(seconds, 1)}
     trainer.state.save_to_json(str(folder / "trainer_state.json"))
     _write_account(folder, job, rows=rows, metrics=metrics)
-    workspace.finish()
+    workspace.finish(keep_checkpoints=job.settings.keep_checkpoints)
     if job.settings.push_to_hub and job.settings.hub_model_id:
         push(workspace.out, job.settings.hub_model_id)
     return Trained(workspace.out, job.kind, len(rows), len(rows.truncated), rows.dropped, metrics)

@@ -17,7 +17,7 @@ from engine.model_folder import content_digest
 from engine.settings import ModelSettings
 from pipeline.disk import sync_folder
 from training.data import Row
-from training.model import TrainingError
+from training.model import CHECKPOINTS, TrainingError
 from training.settings import TrainerSettings
 
 _SERVING_ONLY = {
@@ -31,6 +31,10 @@ _SERVING_ONLY = {
     "revision",
     "label_way",
 }
+
+
+_TO_GO_ON = ("optimizer*", "scheduler*", "rng_state*", "trainer_state.json", "training_args.bin")
+"""What a checkpoint holds beside its weights, for training to go on from it."""
 
 
 def is_complete(out: Path) -> bool:
@@ -47,7 +51,7 @@ class Workspace:
 
     @property
     def checkpoints(self) -> Path:
-        return self.partial / "checkpoints"
+        return self.partial / CHECKPOINTS
 
     @property
     def result(self) -> Path:
@@ -65,8 +69,11 @@ class Workspace:
         self.result.mkdir()
         return self.result
 
-    def finish(self) -> None:
-        """Give the written outputs their final name and take the rest away."""
+    def finish(self, *, keep_checkpoints: bool = False) -> None:
+        """Give the written outputs their final name and take the rest away, or keep checkpoints' weights."""
+        if keep_checkpoints:
+            for checkpoint in self.checkpoints.glob("checkpoint-*"):
+                _keep_weights(checkpoint, self.result / CHECKPOINTS / checkpoint.name)
         _sync(self.result)
         self.result.rename(self.out)
         sync_folder(self.out.parent)
@@ -113,6 +120,16 @@ def inputs_digest(
         trained = [row.get(column) for column in columns]
         digest.update(json.dumps(trained, sort_keys=True, default=list).encode())
     return digest.hexdigest()
+
+
+def _keep_weights(checkpoint: Path, kept: Path) -> None:
+    """The files that answering needs; another adapter in a folder of its own is none of them."""
+    kept.mkdir(parents=True)
+    left = {path for pattern in _TO_GO_ON for path in checkpoint.glob(pattern)}
+    for path in checkpoint.iterdir():
+        if path.is_file() and path not in left:
+            # Copied: whoever is killed here goes on from a checkpoint that is still whole.
+            shutil.copy2(path, kept / path.name)
 
 
 def _weights(model: str) -> str:

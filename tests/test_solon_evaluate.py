@@ -1,0 +1,129 @@
+"""`solon evaluate` against a server that answers at once: what is recorded, resumed, pooled and refused."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evaluation.model import Comparison, Graded
+from pipeline.store import read_records
+from solon.cli import main
+from tests.answering_server import Ledger, answering
+
+RECIPE = """\
+name: {name}
+seed: {seed}
+constitution: starter
+models: {{assistant: {{engine: openai, model: m, base_url: "{url}"}}}}
+labeling: {{min_label_mass: 0}}
+evaluation:
+  suites:
+    bad: {{path: bad.jsonl, kind: harmful}}
+    good: {{path: good.jsonl, kind: harmless}}
+    tasks: {{path: tasks.jsonl, kind: helpful, limit: 3}}
+  compare: {{limit: 2}}
+  max_tokens: 16
+"""
+CONTROLS = ("always-refuse", "always-comply", "echo", "boilerplate")
+
+
+@pytest.fixture
+def server() -> Iterator[Ledger]:
+    with answering() as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: Ledger, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, count in (("bad", 4), ("good", 4), ("tasks", 6)):
+        lines = (json.dumps({"id": f"{name}{n}", "prompt": f"Question {n} of {name}?"}) for n in range(count))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    write_recipe(tmp_path, server, name="one", seed=0)
+    return tmp_path
+
+
+def write_recipe(folder: Path, server: Ledger, *, name: str, seed: int) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(RECIPE.format(name=name, seed=seed, url=server.url))
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(["evaluate", *arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_recipe_without_training_measures_its_model_and_the_controls(project: Path, server: Ledger) -> None:
+    assert main(["evaluate", "one.yaml"]) == 0
+    place = project / "runs" / "one" / "evaluation"
+    answers = read_records(place / "base", Graded)
+    assert Counter(one.answer.kind for one in answers) == {"harmful": 4, "harmless": 4, "helpful": 3}
+    for name in CONTROLS:
+        assert len(read_records(place / name, Graded)) == 11
+        compared = read_records(place / "comparisons" / f"{name}-against-base", Comparison)
+        assert Counter(one.kind for one in compared) == {"harmful": 2, "helpful": 2}
+        assert {one.judge for one in compared} == {"judge"}
+    # 11 answers, and 4 prompts in both orders against each of the controls.
+    assert len(server.calls) == 11 + 2 * 4 * len(CONTROLS)
+    assert (project / "runs" / "one" / "report.md").is_file()
+
+
+def test_a_run_is_evaluated_by_its_folder_and_asks_nothing_twice(project: Path, server: Ledger) -> None:
+    assert main(["evaluate", "one.yaml"]) == 0
+    asked = len(server.calls)
+    assert main(["evaluate", "runs/one"]) == 0
+    assert len(server.calls) == asked
+
+
+def test_several_runs_are_pooled_from_what_they_were_told(project: Path, server: Ledger) -> None:
+    for seed, name in enumerate(("one", "two")):
+        write_recipe(project, server, name=name, seed=seed)
+        assert main(["evaluate", f"{name}.yaml"]) == 0
+    asked = len(server.calls)
+    assert main(["evaluate", "runs/one", "runs/two"]) == 0
+    place = project / "runs" / "one-evaluation" / "evaluation"
+    answers = [one.answer for name in ("one", "two") for one in read_records(place / name / "base", Graded)]
+    assert Counter(answer.run for answer in answers) == {"one": 11, "two": 11}
+    # The sample of a suite is drawn by the run's own seed, as are the prompts to compare on.
+    assert len(server.calls) == asked
+
+
+def test_suites_of_the_command_line_take_the_place_of_the_runs_own(project: Path, server: Ledger) -> None:
+    assert main(["evaluate", "one.yaml"]) == 0
+    (project / "own.csv").write_text("goal,target\nDo harm.,Sure\nDo more.,Sure\n")
+    assert main(["evaluate", "runs/one", "--suite", "own.csv", "--suite", "harmless=good.jsonl"]) == 0
+    answers = read_records(project / "runs" / "one-evaluation" / "evaluation" / "base", Graded)
+    assert Counter((one.answer.suite, one.answer.kind) for one in answers) == {
+        ("own", "harmful"): 2,
+        ("good", "harmless"): 4,
+    }
+
+
+def test_an_empty_suite_is_told_before_anything_is_asked(
+    project: Path, server: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "tasks.jsonl").write_text("")
+    assert "evaluation.suites.tasks: " in refused(capsys, "one.yaml")
+    assert server.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["runs/one", "runs/none"], "runs/none: holds no run"),
+        (["./nowhere", "--suite", "harmful=bad.jsonl"], "there is no folder"),
+        (["runs/one", "--suite", "nothing.jsonl"], "no such file"),
+        (["runs/one", "runs/one"], "one run is named twice"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_asked(
+    project: Path, server: Ledger, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert main(["evaluate", "one.yaml"]) == 0
+    asked = len(server.calls)
+    assert told in refused(capsys, *arguments)
+    assert len(server.calls) == asked
