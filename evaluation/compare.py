@@ -72,14 +72,12 @@ def pairings(
             yield Pairing(model, against, answer, by_prompt[answer.id])
 
 
-def drawn(
-    answers: Sequence[Answer], kinds: Sequence[SuiteKind], *, limit: int | None, seed: int
-) -> frozenset[str]:
-    """The ids of the prompts to compare on: `limit` of each kind, the same for every pair of models."""
+def drawn(answers: Sequence[Answer], kinds: Sequence[SuiteKind], *, limit: int | None) -> frozenset[str]:
+    """The ids of the prompts to compare on: `limit` of each kind, the same for all models and seeds."""
     chosen: set[str] = set()
     for kind in kinds:
         ids = sorted({answer.id for answer in answers if answer.kind == kind})
-        ids.sort(key=lambda name: derived_seed(seed, "compare", name))
+        ids.sort(key=lambda name: derived_seed("compare", name))
         chosen.update(ids[:limit])
     return frozenset(chosen)
 

@@ -39,7 +39,7 @@ class SuiteSettings(Section):
     limit: int | None = Field(
         default=None,
         ge=1,
-        description="a sample of so many, each category by its share, drawn by the seed; null: all",
+        description="a sample of so many, each category by its share, the same for every seed; null: all",
     )
     split: Text = Field(default="train", description="the split, where the data has splits")
     config: Text | None = Field(default=None, description="the configuration, where a Hub data set has many")

@@ -80,7 +80,7 @@ def shipped_path(name: str) -> Path | None:
     return Path(__file__).parent / "library" / f"{name}.jsonl" if name in SHIPPED else None
 
 
-def questions(rows: Iterable[Row], settings: SuiteSettings, *, suite: str, seed: int) -> list[Question]:
+def questions(rows: Iterable[Row], settings: SuiteSettings, *, suite: str) -> list[Question]:
     """Every row as a question, in order; with a limit a sample of them, stratified by category.
 
     Raises:
@@ -90,11 +90,14 @@ def questions(rows: Iterable[Row], settings: SuiteSettings, *, suite: str, seed:
     if not found:
         what = f"no prompts: `{settings.path}` is empty"
         raise InputError(Problem(f"evaluation.suites.{suite}", what, expected=EXPECTED))
-    return found if settings.limit is None else stratified(found, settings.limit, seed=seed)
+    return found if settings.limit is None else stratified(found, settings.limit)
 
 
-def stratified(found: Sequence[Question], limit: int, *, seed: int) -> list[Question]:
-    """A sample in which every kind and category has its share, by largest remainders; in the given order."""
+def stratified(found: Sequence[Question], limit: int) -> list[Question]:
+    """A sample in which every kind and category has its share, by largest remainders; in the given order.
+
+    It depends on the questions' ids alone, so that runs of several seeds are measured on the same ones.
+    """
     if limit >= len(found):
         return list(found)
     groups: dict[tuple[str, str], list[Question]] = {}
@@ -104,7 +107,7 @@ def stratified(found: Sequence[Question], limit: int, *, seed: int) -> list[Ques
     drawn = {
         question.id
         for name, group in groups.items()
-        for question in sorted(group, key=lambda each: derived_seed(seed, "suite", each.id))[: counts[name]]
+        for question in sorted(group, key=lambda each: derived_seed("suite", each.id))[: counts[name]]
     }
     return [question for question in found if question.id in drawn]
 

@@ -136,7 +136,7 @@ class Measurement:
         return found
 
     def _pairings(self, one: ModelResult, other: ModelResult, how: CompareSettings) -> list[Pairing]:
-        chosen = drawn(other.answers, how.kinds, limit=how.limit, seed=self.seed)
+        chosen = drawn(other.answers, how.kinds, limit=how.limit)
         answers = [answer for answer in one.answers if answer.id in chosen]
         return list(pairings(one.name, answers, other.name, others=other.answers))
 
@@ -162,7 +162,7 @@ class Measurement:
         return Diverger(self.loaded.prompts, sampling, name, BASE, self.run)
 
     def _prompts_apart(self, how: DivergenceSettings) -> list[Question]:
-        return stratified(self.asked, how.limit, seed=self.seed)
+        return stratified(self.asked, how.limit)
 
     @property
     def _sampling(self) -> Sampling:

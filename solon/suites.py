@@ -38,7 +38,7 @@ def suite(loaded: LoadedRecipe, name: str) -> list[Question]:
         return list(_short(loaded, short, kind))
     chosen = settings.suites[name]
     rows = read_rows(suite_source(chosen), base=loaded.folder)
-    return suite_questions(rows, chosen, suite=name, seed=loaded.recipe.seed)
+    return suite_questions(rows, chosen, suite=name)
 
 
 def held_out(loaded: LoadedRecipe) -> list[Request]:

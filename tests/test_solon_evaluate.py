@@ -88,7 +88,6 @@ def test_several_runs_are_pooled_from_what_they_were_told(project: Path, server:
     place = project / "runs" / "one-evaluation" / "evaluation"
     answers = [one.answer for name in ("one", "two") for one in read_records(place / name / "base", Graded)]
     assert Counter(answer.run for answer in answers) == {"one": 11, "two": 11}
-    # The sample of a suite is drawn by the run's own seed, as are the prompts to compare on.
     assert len(server.calls) == asked
 
 
