@@ -8,7 +8,7 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit bench-judges bench-ppo clean
+        bench-audit bench-judges bench-grader bench-ppo clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
 	@echo "make bench-audit       whether an audit's intervals cover the truth of 1,000 simulated judges"
 	@echo "make bench-judges      DATA=FOLDER: every way to label against people's labels"
+	@echo "make bench-grader      DATA=FOLDER: the refusal grader on model families it was not trained on"
 	@echo "make clean             remove .venv, .venv-vllm and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
@@ -41,6 +42,10 @@ bench-judges: $(VENV)/.ready
 	@if [ -z "$(DATA)" ]; then echo "make bench-judges DATA=FOLDER: which holds hhh/, hh-rlhf/, llmbar/, xstest/"; \
 	exit 2; fi
 	$(BIN)/python benchmarks/judges.py $(DATA)
+
+bench-grader: $(VENV)/.ready
+	@if [ -z "$(DATA)" ]; then echo "make bench-grader DATA=FOLDER: which holds xstest/"; exit 2; fi
+	$(BIN)/python benchmarks/refusal_grader.py $(DATA)
 
 bench-overhead: $(VENV)/.ready
 	$(BIN)/python benchmarks/overhead.py $(if $(RIVALS),--rivals)

@@ -28,6 +28,7 @@ def loaded(tmp_path: Path) -> LoadedRecipe:
 def adapter(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_text("")
     return folder
 
 
@@ -58,7 +59,7 @@ def test_a_model_of_its_own_stands_in_place_of_the_assistant(tmp_path: Path, loa
 def test_a_missing_model_is_told_with_the_command_that_makes_it(tmp_path: Path, loaded: LoadedRecipe) -> None:
     run = RunFolder(tmp_path / "run")
     adapter(run.model("sft"))
-    with pytest.raises(BadInputError, match="models/dpo: there is no model") as error:
+    with pytest.raises(BadInputError, match="models/dpo: the run has no model there yet") as error:
         of_run(loaded, run)
     assert "next: solon train dpo" in str(error.value)
 
