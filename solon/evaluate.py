@@ -35,6 +35,7 @@ from evaluation.settings import RUN_REWARD, CompareSettings, DivergenceSettings,
 from evaluation.suites import stratified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
+from labeling.model import MAKING_PAIRS
 from pipeline.shards import read_manifest
 from pipeline.store import iter_records, write_records
 from solon.asking import Asking
@@ -123,7 +124,8 @@ class Measurement:
         found: list[Comparison] = []
         judge = Judge(self.loaded.constitution, self.loaded.prompts, self.loaded.labeling)
         program = Comparer(judge, ", ".join(self.loaded.judges))
-        made_of = [self.loaded.labeling.model_dump(mode="json"), self.loaded.constitution.digest]
+        labeling = self.loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS))
+        made_of = [labeling, self.loaded.constitution.digest]
         async with self.asking.engines(self.seed, **self.loaded.judges) as context:
             for one, other in _pairs(results, how):
                 rows = self._pairings(one, other, how)

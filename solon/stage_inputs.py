@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from engine.settings import ModelSettings
+from evaluation.grader import AGREEMENT
 from labeling.model import MAKING_PAIRS
 from labeling.pair_settings import Export
 from pipeline.shards import read_manifest
@@ -88,6 +89,16 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
         "assistant": _model(loaded.assistant),
         "evaluation": settings.model_dump(mode="json") if settings else None,
         "data": _data(loaded, files, "evaluation."),
+        "grader": AGREEMENT.version,
+        **(_comparing(loaded, files) if settings and settings.compare else {}),
+    }
+
+
+def _comparing(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "constitution": files["constitution"],
+        "judges": {role: _model(settings) for role, settings in loaded.judges.items()},
+        "labeling": loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS)),
     }
 
 
@@ -106,7 +117,7 @@ _EARLIER: Mapping[Stage, tuple[str, ...]] = {
     "label": ("audit", "trajectories", "sft"),
     **{stage: (export, "sft") for stage, export in LEARN_FROM_LABELS.items()},
     "ppo": ("reward", "sft"),
-    "evaluate": POLICIES,
+    "evaluate": (*POLICIES, "reward", "audit"),
 }
 
 
