@@ -200,8 +200,8 @@ def _errors(said: Sequence[Said]) -> Iterator[str]:
 def _write(examples: Sequence[Example]) -> str:
     grader = fitted(examples)
     content = {
-        "about": "Linear models over the features of `evaluation.features`, in log-odds: does an answer refuse, "
-        "and does a refusal answer in part. Written by benchmarks/refusal_grader.py --write.",
+        "about": "Linear models over the features of `evaluation.features`, in log-odds: does an answer "
+        "refuse, and does a refusal answer in part. Written by benchmarks/refusal_grader.py --write.",
         "trained_on": "XSTest's labelled completions (Röttger et al. 2024, CC-BY-4.0) of "
         f"{', '.join(sorted({each.model for each in examples} - {OWN}))}; {_OWN.name}",
         "refusing": {"bias": grader.refusing.bias, "weights": dict(grader.refusing.weights)},

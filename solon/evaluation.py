@@ -79,7 +79,8 @@ def runs(
             f"{folders[0].recipe}: the run has no `evaluation` section\n"
             "  next: name prompts to measure on, as in --suite harmful=FILE"
         )
-    return [_of_run(folder, first, settings, run=name) for folder, name in zip(folders, names, strict=True)]
+    settings = _with_absolute_paths(settings, first)
+    return [_of_run(folder, settings, run=name) for folder, name in zip(folders, names, strict=True)]
 
 
 def models(
@@ -154,16 +155,29 @@ async def _measured_all(targets: Sequence[Target], folder: RunFolder, asking: As
     return pooled(found)
 
 
-def _of_run(folder: RunFolder, first: LoadedRecipe, settings: EvaluationSettings, *, run: str) -> Target:
-    """A run's models, measured as the first run is: its suites are found from the first one's folder."""
+def _of_run(folder: RunFolder, settings: EvaluationSettings, *, run: str) -> Target:
+    """A run's models, to be measured as these settings say."""
     own = load_run_recipe(folder)
     models = tuple(of_run(own, folder, run=run))
     recipe = own.recipe.model_copy(update={"evaluation": settings})
-    # Suites' paths start at the first recipe's folder; everything else of this run is reached already.
-    loaded = (
-        LoadedRecipe(recipe, first.path) if first.folder != own.folder else LoadedRecipe(recipe, own.path)
-    )
-    return Target(loaded, folder, models, run)
+    return Target(LoadedRecipe(recipe, own.path), folder, models, run)
+
+
+def _with_absolute_paths(settings: EvaluationSettings, loaded: LoadedRecipe) -> EvaluationSettings:
+    """The same suites for recipes in other folders; what is no file here stays as it is named."""
+
+    def found(path: str) -> str:
+        return str(loaded.resolve(path)) if path not in SHIPPED and loaded.resolve(path).exists() else path
+
+    suites = {
+        name: suite.model_copy(update={"path": found(suite.path)}) for name, suite in settings.suites.items()
+    }
+    short = {
+        name: source.model_copy(update={"path": found(source.path)})
+        for name, source in (("harmful", settings.harmful), ("harmless", settings.harmless))
+        if source is not None
+    }
+    return settings.model_copy(update={"suites": suites, **short})
 
 
 def _measured(loaded: LoadedRecipe, suites: Mapping[str, SuiteSettings]) -> LoadedRecipe:

@@ -265,7 +265,7 @@ def _rating_problems(loaded: LoadedRecipe) -> Iterator[str]:
 
 
 def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
-    if loaded.recipe.data is not None:
+    if loaded.recipe.data is not None or loaded.recipe.evaluation is not None:
         yield from model_problems(loaded.assistant, "models.assistant")
     elif loaded.judge == loaded.assistant:
         yield from model_problems(loaded.judge, "models.judge")
