@@ -56,7 +56,7 @@ STANCE = frozenset(
 
 _GAP, _ECHO, _NUMBER, _QUOTE, _START = "_", "=", "#", "Q", "^"
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*|\d+|\"\"")
-_STEM = 5
+_STEM = 4
 _READ_SENTENCES, _LATER_SENTENCES, _SENTENCE_WORDS = 4, 14, 40
 _RUN = 3
 
@@ -66,7 +66,7 @@ def features(prompt: str, response: str) -> dict[str, float]:
     found = sentences(response)
     if not found:
         return {}
-    echoes = {word[:_STEM] for word in _words(prompt.lower()) if word not in STANCE and len(word) > 2}
+    echoes = {_stem(word) for word in _words(prompt.lower()) if word not in STANCE and len(word) > 2}
     marked = [_marked(sentence, echoes) for sentence in found[:_LATER_SENTENCES]]
     seen = dict.fromkeys(_runs(marked[:_READ_SENTENCES]), 1.0)
     later = {word for words in marked[_READ_SENTENCES:] for word in words if word in STANCE}
@@ -94,7 +94,12 @@ def _mark(word: str, echoes: set[str]) -> str:
         return _QUOTE
     if word.isdigit():
         return _NUMBER
-    return _ECHO if word[:_STEM] in echoes else _GAP
+    return _ECHO if _stem(word) in echoes else _GAP
+
+
+def _stem(word: str) -> str:
+    """Crude, and enough to find a word of the prompt again: steal, steals and stealing are one."""
+    return word.removesuffix("s")[:_STEM]
 
 
 def _runs(opening: Sequence[Sequence[str]]) -> set[str]:
