@@ -36,6 +36,7 @@ from evaluation.suites import stratified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
 from labeling.model import MAKING_PAIRS
+from pipeline.context import Context
 from pipeline.shards import read_manifest
 from pipeline.store import iter_records, write_records
 from solon.asking import Asking
@@ -103,16 +104,20 @@ class Measurement:
             work = self._work(each.name, Graded, each.name, asdict(self._sampling), AGREEMENT.version)
             await self.asking.rows(work, program, self.asked, context)
             if distance:
-                apart = self._work(
-                    f"{each.name} against {BASE}",
-                    Divergence,
-                    f"divergences/{each.name}",
-                    distance.model_dump(),
-                )
-                diverger = self._diverger(each.name, distance)
-                await self.asking.rows(apart, diverger, self._prompts_apart(distance), context)
+                await self._distance(each.name, distance, context)
         answers = tuple(iter_records(self.folder / each.name, Graded))
         return ModelResult(each.name, answers, each.checkpoint.kind, (each.checkpoint,))
+
+    async def _distance(self, name: str, how: DivergenceSettings, context: Context) -> None:
+        """A model that says nothing at all has no distance that could be measured, which is no reason to stop."""
+        place = self._apart(name)
+        work = self._work(f"{name} from {BASE}", Divergence, place, how.model_dump())
+        sampling = Sampling(max_tokens=how.max_tokens, temperature=how.temperature)
+        program = Diverger(self.loaded.prompts, sampling, name, BASE, self.run)
+        try:
+            await self.asking.rows(work, program, stratified(self.asked, how.limit), context)
+        except RunError as error:
+            self.asking.reporter.say(str(error))
 
     def _control(self, name: str) -> ModelResult:
         answers = tuple(graded(answer) for answer in control_answers(name, self.asked, run=self.run))
@@ -157,14 +162,11 @@ class Measurement:
 
     def _divergences(self) -> Iterable[Divergence]:
         for each in self.models[1:] if self.settings.divergence else ():
-            yield from iter_records(self.folder / "divergences" / each.name, Divergence)
+            if self._made(self._apart(each.name)):
+                yield from iter_records(self.folder / self._apart(each.name), Divergence)
 
-    def _diverger(self, name: str, how: DivergenceSettings) -> Diverger:
-        sampling = Sampling(max_tokens=how.max_tokens, temperature=how.temperature)
-        return Diverger(self.loaded.prompts, sampling, name, BASE, self.run)
-
-    def _prompts_apart(self, how: DivergenceSettings) -> list[Question]:
-        return stratified(self.asked, how.limit)
+    def _apart(self, name: str) -> str:
+        return f"divergences/{name}"
 
     @property
     def _sampling(self) -> Sampling:
@@ -182,9 +184,10 @@ class Measurement:
     def _questions_digest(self) -> str:
         return _digest([asdict(question) for question in self.asked])
 
-    def _made(self, name: str) -> str:
-        manifest = read_manifest(self.folder / name)
-        return manifest.digest if manifest else ""
+    def _made(self, place: str) -> str:
+        """What is in a finished folder of records; "" where there is none."""
+        manifest = read_manifest(self.folder / place)
+        return manifest.digest if manifest and manifest.complete else ""
 
 
 def reward_settings(loaded: LoadedRecipe, reward: RewardSettings, source: RunFolder) -> ModelSettings:
@@ -213,9 +216,9 @@ def judge_facts(loaded: LoadedRecipe, source: RunFolder) -> JudgeFacts:
 
 
 def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Several runs as one: each checkpoint's answers of all runs under its name.
+    """Several runs as one: each checkpoint's records of all runs under its name.
 
-    `ValueError` where the runs do not have the same checkpoints.
+    A checkpoint that only some of the runs have is left out: its figures would be of other seeds.
     """
     if len(evaluations) == 1:
         return evaluations[0]
@@ -223,9 +226,16 @@ def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
     shared = [name for name in names[0] if all(name in other for other in names)]
     return Evaluation(
         results=tuple(_merged(name, evaluations) for name in shared),
-        comparisons=tuple(record for each in evaluations for record in each.comparisons),
-        scores=tuple(record for each in evaluations for record in each.scores),
-        divergences=tuple(record for each in evaluations for record in each.divergences),
+        comparisons=tuple(
+            record
+            for each in evaluations
+            for record in each.comparisons
+            if record.model in shared and record.against in shared
+        ),
+        scores=tuple(record for each in evaluations for record in each.scores if record.model in shared),
+        divergences=tuple(
+            record for each in evaluations for record in each.divergences if record.model in shared
+        ),
         judges=tuple(dict.fromkeys(judge for each in evaluations for judge in each.judges)),
         facts={name: fact for each in evaluations for name, fact in each.facts.items()},
     )
