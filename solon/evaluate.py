@@ -109,7 +109,7 @@ class Measurement:
         return ModelResult(each.name, answers, each.checkpoint.kind, (each.checkpoint,))
 
     async def _distance(self, name: str, how: DivergenceSettings, context: Context) -> None:
-        """A model that says nothing at all has no distance that could be measured, which is no reason to stop."""
+        """The distance from the base; a model that says nothing at all has none, which stops nothing."""
         place = self._apart(name)
         work = self._work(f"{name} from {BASE}", Divergence, place, how.model_dump())
         sampling = Sampling(max_tokens=how.max_tokens, temperature=how.temperature)
