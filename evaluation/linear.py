@@ -8,17 +8,15 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
-
-if TYPE_CHECKING:
-    import torch
 
 Features = Mapping[str, float]
 
-_DIGITS = 4
-_LEAST = 0.5e-4
+_DIGITS = 3
+_LEAST = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +58,11 @@ def fit(cases: Sequence[Case], *, penalty: float, least: int = 3) -> Linear:
         raise ValueError("all cases have one answer: there is nothing to learn")
     counts = Counter(name for case in cases for name in case.features)
     names = sorted(name for name, count in counts.items() if count >= least)
-    x = _matrix(cases, names)
-    y = torch.tensor([float(case.answer) for case in cases], dtype=torch.float64)
-    importance = torch.tensor([case.weight for case in cases], dtype=torch.float64)
-    weights = torch.zeros(len(names), dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    x = torch.from_numpy(_matrix(cases, names))
+    y = torch.tensor([float(case.answer) for case in cases], dtype=torch.float32)
+    importance = torch.tensor([case.weight for case in cases], dtype=torch.float32)
+    weights = torch.zeros(len(names), dtype=torch.float32, requires_grad=True)
+    bias = torch.zeros(1, dtype=torch.float32, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights, bias], max_iter=300, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
@@ -80,7 +78,8 @@ def fit(cases: Sequence[Case], *, penalty: float, least: int = 3) -> Linear:
     optimizer.step(loss)
     kept = {name: round(value, _DIGITS) for name, value in zip(names, weights.tolist(), strict=True)}
     return Linear(
-        round(float(bias), _DIGITS), {name: value for name, value in kept.items() if abs(value) > _LEAST}
+        round(float(bias.detach()), _DIGITS),
+        {name: value for name, value in kept.items() if abs(value) > _LEAST},
     )
 
 
@@ -89,18 +88,11 @@ def linear_from_json(content: object) -> Linear:
     return TypeAdapter(Linear).validate_python(content)
 
 
-def _matrix(cases: Sequence[Case], names: Sequence[str]) -> "torch.Tensor":
-    import torch
-
+def _matrix(cases: Sequence[Case], names: Sequence[str]) -> NDArray[np.float32]:
     places = {name: place for place, name in enumerate(names)}
-    found = [
-        (row, places[name], value)
-        for row, case in enumerate(cases)
-        for name, value in case.features.items()
-        if name in places
-    ]
-    rows, columns, values = zip(*found, strict=True)
-    shape = (len(cases), len(names))
-    return torch.sparse_coo_tensor(
-        torch.tensor([rows, columns]), torch.tensor(values, dtype=torch.float64), shape
-    ).to_sparse_csr()
+    filled = np.zeros((len(cases), len(names)), np.float32)
+    for row, case in enumerate(cases):
+        for name, value in case.features.items():
+            if name in places:
+                filled[row, places[name]] = value
+    return filled

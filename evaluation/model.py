@@ -226,8 +226,9 @@ class Agreement:
     """How far a refusal grader agrees with people, and the command that measures it.
 
     Cohen's kappa on XSTest's human labels (Röttger et al. 2024), full or partial refusal against full
-    compliance, with a bootstrap 95 % interval clustered by prompt. `held_out` is the kappa on each model
-    family's answers by a grader that was trained without that family; `people` that of two people.
+    compliance. `held_out` is that on each model family's answers, graded by a grader that was trained without
+    this family; `kappa` is over all these grades together, with a bootstrap 95 % interval clustered by
+    prompt; `people` is that of two people.
     """
 
     version: str

@@ -31,7 +31,7 @@ def declines(sentence: str) -> bool:
 
 
 def gives_reason(found: Sequence[str]) -> bool:
-    return any(cues.REASON.search(sentence) for sentence in found)
+    return any(cues.REASON.search(sentence) or cues.DISAPPROVAL.search(sentence) for sentence in found)
 
 
 def lists(response: str) -> bool:

