@@ -56,7 +56,7 @@ def test_an_unknown_key_is_shown_with_its_place_and_the_nearest_name(tmp_path: P
 
 def test_a_missing_section_is_named_with_what_it_is_for(tmp_path: Path) -> None:
     text = refusal(tmp_path, "name: small\nconstitution: starter\n")
-    assert "`data` is missing: the prompts to learn from (or `audit:`, to audit a judge alone)" in text
+    assert "`data` is missing: the prompts to learn from (or `audit:`, to audit a judge alone, or " in text
 
 
 def test_a_wrong_type_is_shown_with_what_was_expected(tmp_path: Path) -> None:

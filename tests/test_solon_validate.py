@@ -71,7 +71,7 @@ def test_a_template_with_an_unknown_variable_is_told(project: Path) -> None:
 def test_a_held_out_prompt_in_the_data_is_told(project: Path) -> None:
     (project / "harmful.jsonl").write_text('{"id": "x", "prompt": "a RED prompt"}\n')
     [text] = found(project)
-    assert "`x` is `red-1` of the training data" in text
+    assert "`harmful/x` is `red-1` of the training data" in text
 
 
 def test_an_id_of_both_training_files_is_told(project: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_held_out_prompt_in_peoples_comparisons_is_told(project: Path) -> None
     comparisons(project / "people.jsonl", "What is rain?", "a HARMFUL prompt")
     mix = "labeling.helpfulness={path: people.jsonl, share: 0.2}"
     [text] = found(project, mix)
-    assert "`harmful-1` is `helpfulness/people.jsonl/" in text
+    assert "`harmful/harmful-1` is `helpfulness/people.jsonl/" in text
     comparisons(project / "people.jsonl", "What is rain?", "What is snow?")
     assert found(project, mix) == []
 
