@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 ROLLOUT, LAST, WINDOW = 64, 640, 8
 WORST = 0.120
-MEAN: Mapping[str, float] = {"ppo": 0.132}
+MEAN: Mapping[str, float] = {"ppo": 0.132, "online_dpo": 0.132}
 
 
 @dataclass(frozen=True)

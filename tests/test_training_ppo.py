@@ -155,7 +155,11 @@ def test_accumulated_batches_have_the_gradient_of_one(tiny_model: Path, tmp_path
     found = []
     for size, accumulated in ((4, 1), (1, 4)):
         out = tmp_path / str(size)
-        changes = {"batch_size": size, "gradient_accumulation_steps": accumulated, "num_ppo_epochs": 1}
+        changes: dict[str, Any] = {
+            "batch_size": size,
+            "gradient_accumulation_steps": accumulated,
+            "num_ppo_epochs": 1,
+        }
         train(tiny(tiny_model), out, epochs=1, **changes)
         [told] = rollouts(out)
         found.append([told["grad_norm"], told["loss"], told["value_loss"]])
