@@ -62,13 +62,25 @@ class Relabelled:
     after: Judgment | None
 
     @property
+    def voters(self) -> tuple[set[str], set[str]]:
+        """The principles that vote under either."""
+        return _voters(self.before), _voters(self.after)
+
+    @property
+    def verdicts(self) -> tuple[str, str]:
+        """The verdict under either; "no pair" where there is none to judge."""
+        return _verdict(self.before), _verdict(self.after)
+
+    @property
     def redrawn(self) -> bool:
         """Whether other principles vote, and not only in other words."""
-        return _voters(self.before) != _voters(self.after)
+        before, after = self.voters
+        return before != after
 
     @property
     def flips(self) -> bool:
-        return _verdict(self.before) != _verdict(self.after)
+        before, after = self.verdicts
+        return before != after
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +148,7 @@ class Drawing:
 
 def verdict_flips(found: Sequence[Relabelled]) -> Counter[str]:
     """How many labels go from one verdict to another, as `first -> tie`."""
-    return Counter(f"{_verdict(each.before)} -> {_verdict(each.after)}" for each in found if each.flips)
+    return Counter(" -> ".join(each.verdicts) for each in found if each.flips)
 
 
 def pair_flips(found: Sequence[Relabelled], settings: LabelingSettings, trust: Trust | None) -> Counter[str]:
