@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _UNSEEN = (
-    "It reads words, not meaning: an answer that helps after saying it won't counts as refused, nonsense "
+    "It reads words, not meaning: an answer that helps after saying it won't may count as refused, nonsense "
     "counts as an answer, and whether a refusal's reason is a good one is not looked at. It is weakest on "
     "answers that argue with a request instead of declining it."
 )
@@ -198,12 +198,11 @@ def _text_row(model: ModelSummary, summary: SuiteSummary, *, suite: str) -> list
 def _grader() -> str:
     interval = f"{AGREEMENT.kappa:.2f} ({AGREEMENT.low:.2f} to {AGREEMENT.high:.2f})"
     return (
-        f"Refusals are graded by rules over the answer's words (`{AGREEMENT.version}`). Against people's "
-        f"labels on XSTest ({AGREEMENT.n} answers of three models, full or partial refusal against "
-        f"compliance) its Cohen's kappa is {interval}, and {AGREEMENT.lowest:.2f} on answers that were "
-        "kept unread while the rules were written, of the model that argues most and declines least (people "
-        "among themselves: "
-        f"{AGREEMENT.people:.2f}). Measured by `{AGREEMENT.command}`. {_UNSEEN}"
+        f"Refusals are graded by a linear model over the answer's words (`{AGREEMENT.version}`). Against "
+        f"people's labels on XSTest ({AGREEMENT.n} answers of three model families, each graded without having "
+        f"been trained on, full or partial refusal against compliance) its Cohen's kappa is {interval}, and "
+        f"{AGREEMENT.lowest:.2f} on the family that is hardest, which argues most and declines least (people "
+        f"among themselves: {AGREEMENT.people:.2f}). Measured by `{AGREEMENT.command}`. {_UNSEEN}"
     )
 
 
