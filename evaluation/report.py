@@ -199,10 +199,10 @@ def _grader() -> str:
     interval = f"{AGREEMENT.kappa:.2f} ({AGREEMENT.low:.2f} to {AGREEMENT.high:.2f})"
     return (
         f"Refusals are graded by a linear model over the answer's words (`{AGREEMENT.version}`). Against "
-        f"people's labels on XSTest ({AGREEMENT.n} answers of three model families, each graded without having "
-        f"been trained on, full or partial refusal against compliance) its Cohen's kappa is {interval}, and "
-        f"{AGREEMENT.lowest:.2f} on the family that is hardest, which argues most and declines least (people "
-        f"among themselves: {AGREEMENT.people:.2f}). Measured by `{AGREEMENT.command}`. {_UNSEEN}"
+        f"people's labels on XSTest ({AGREEMENT.n} answers of three model families, full or partial refusal "
+        "against compliance, each graded by one that was not trained on its family) its Cohen's kappa is "
+        f"{interval}, and {AGREEMENT.lowest:.2f} on the hardest family, which argues most and declines least "
+        f"(people among themselves: {AGREEMENT.people:.2f}). Measured by `{AGREEMENT.command}`. {_UNSEEN}"
     )
 
 
