@@ -19,12 +19,16 @@ pre { background: #f5f5f5; padding: .7rem; white-space: pre-wrap; overflow-wrap:
       font-size: .85rem; }
 code { background: #f5f5f5; }
 img { max-width: 100%; }
+.side { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .8rem; }
 blockquote { border-left: 4px solid #d55e00; margin-left: 0; padding: .1rem 1rem; background: #fff6ee; }
 """
 
 
-def page(markdown: str, *, title: str, pictures: Mapping[str, bytes]) -> str:
-    """The page; `pictures` are PNGs by the names that the Markdown has for them."""
+def page(markdown: str, *, title: str, pictures: Mapping[str, bytes], end: str = "") -> str:
+    """The page; `pictures` are PNGs by the names that the Markdown has for them.
+
+    `end` is HTML to close with, for what Markdown cannot lay out: its texts have to be escaped already.
+    """
     from markdown_it import MarkdownIt
 
     # HTML in the text is shown as text: what models wrote must not run in a reader's browser.
@@ -37,5 +41,5 @@ def page(markdown: str, *, title: str, pictures: Mapping[str, bytes]) -> str:
         f'<meta name="viewport" content="width=device-width">\n'
         f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         f"style-src 'unsafe-inline'\">\n"
-        f"<title>{html.escape(title)}</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+        f"<title>{html.escape(title)}</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n{body}{end}</body>\n</html>\n"
     )

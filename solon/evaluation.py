@@ -25,6 +25,7 @@ from solon.evaluate import Measurement, pooled
 from solon.overrides import override
 from solon.progress import Progress
 from solon.recipe import EvaluationSettings, LoadedRecipe, Recipe
+from solon.report import report_on
 from solon.run_folder import RunFolder, load_run_recipe, open_run_folder
 from solon.validate import problems
 
@@ -128,13 +129,7 @@ def evaluate(targets: Sequence[Target], out: Path, reporter: Reporter, *, stop: 
         progress.go_on(journal)
         asking = Asking(journal, progress, reporter, stop)
         found = asyncio.run(_measured_all(targets, folder, asking))
-    from evaluation.report import console_table, write_report
-
-    measured = [result for result in found.results if result.kind != "control"]
-    report = write_report(measured, folder.path, facts=dict(found.facts))
-    reporter.table(console_table(measured))
-    reporter.say(f"report: {report.resolve()}")
-    return report
+    return report_on(found, [target.source for target in targets], folder.path, reporter=reporter)
 
 
 def default_out(targets: Sequence[Target]) -> Path:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar, cast, get_args
@@ -56,6 +56,7 @@ from solon.programs import (
 )
 from solon.progress import Progress, State
 from solon.recipe import LEARN_FROM_LABELS, POLICIES, SECTIONS, LoadedRecipe, Stage
+from solon.report import report_on
 from solon.run_folder import RunFolder, diff_folder, estimate_folder, input_digests
 from solon.stage_inputs import made_from
 from solon.suites import shown
@@ -282,20 +283,15 @@ class _Run:
 
     async def evaluate(self) -> None:
         """Every model on the held-out prompts, and the report of before and after."""
-        from evaluation.report import console_table, write_report
-
         models = self._models()
         measurement = Measurement(self.loaded, models, self._asking, self.folder.evaluation, self.folder)
         found = await measurement.record()
-        results = [result for result in found.results if result.kind != "control"]
         facts = {
             **self._facts(),
             **found.facts,
             **{f"seconds, {stage}": f"{seconds:.0f}" for stage, seconds in self.seconds.items()},
         }
-        report = write_report(results, self.folder.path, facts=facts)
-        self.reporter.table(console_table(results))
-        self.reporter.say(f"report: {report.resolve()}")
+        report_on(replace(found, facts=facts), [self.folder], self.folder.path, reporter=self.reporter)
 
     # What the stages share.
 

@@ -100,10 +100,11 @@ def coverage(judges: int, seed: int) -> dict[str, Cover]:
             figures(sample.clean, injections={"turned": sample.changed}, seed=number)
         ).items():
             gaps.setdefault(name, []).append((one.low - expected[name], one.high - expected[name]))
-    return {name: _cover(np.array(ends)) for name, ends in gaps.items()}
+    return {name: cover(np.array(ends)) for name, ends in gaps.items()}
 
 
-def _cover(ends: np.ndarray) -> Cover:
+def cover(ends: np.ndarray) -> Cover:
+    """Of intervals' two ends, each less the truth."""
     above, below = ends[:, 0] > 0, ends[:, 1] < 0
     return Cover(
         inside=float((~above & ~below).mean()),

@@ -4,13 +4,11 @@ from dataclasses import replace
 
 import pytest
 from audit_opinions import opinion
-from hypothesis import given
-from hypothesis import strategies as st
 
 from labeling.audit.figures import figures
 from labeling.audit.model import Opinion
 from labeling.audit.thresholds import Thresholds
-from labeling.audit.verdict import Verdict, holm, judge_verdict
+from labeling.audit.verdict import Verdict, judge_verdict
 
 
 def judged(right: int, wrong: int, *, lean: float = 0.0, words: tuple[int, int] = (10, 10)) -> list[Opinion]:
@@ -90,19 +88,6 @@ def test_a_limit_that_chance_may_have_broken_does_not_fail_a_judge() -> None:
         replace(one, probability=1 - (one.probability or 0)) if n < 44 else one for n, one in enumerate(clean)
     ]
     assert judge_verdict(figures(clean, formats={"bold": some}), Thresholds()).passed
-
-
-def test_holm_is_worked_out_by_hand() -> None:
-    # 0.01 <= 0.05 / 4, 0.015 <= 0.05 / 3, 0.03 > 0.05 / 2: it and all greater stand.
-    assert holm([0.03, 0.01, 0.04, 0.015], 0.05) == [False, True, False, True]
-    assert holm([], 0.05) == []
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_holm_rejects_no_more_than_each_test_alone_and_no_less_than_bonferroni(ps: list[float]) -> None:
-    for p, fallen in zip(ps, holm(ps, 0.05), strict=True):
-        assert not fallen or p <= 0.05
-        assert fallen or p > 0.05 / len(ps)
 
 
 def test_thresholds_refuse_shares_above_one() -> None:

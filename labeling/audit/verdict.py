@@ -6,11 +6,12 @@ above rules that read nothing. All other limits are the audit's to show broken: 
 every one of them is failed by chance in at most `false_alarms` of audits, all limits together (Holm 1979).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from labeling.audit.estimate import Estimate, percent
+from labeling.audit.holm import holm
 from labeling.audit.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -62,16 +63,6 @@ def judge_verdict(figures: "Figures", thresholds: Thresholds) -> Verdict:
     broken = holm([limit.p for limit in limits], thresholds.false_alarms)
     held = [_check(limit, passed=not fails) for limit, fails in zip(limits, broken, strict=True)]
     return Verdict((*_enough(figures, thresholds), *_shown(figures, thresholds), *held))
-
-
-def holm(p_values: Sequence[float], level: float) -> list[bool]:
-    """Which hypotheses fall so that a true one falls in at most `level` of cases (Holm 1979)."""
-    fallen = [False] * len(p_values)
-    for rank, at in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if p_values[at] > level / (len(p_values) - rank):
-            break
-        fallen[at] = True
-    return fallen
 
 
 def _enough(figures: "Figures", thresholds: Thresholds) -> Iterator[Check]:

@@ -1,0 +1,130 @@
+"""Small evaluations whose grades are given, and the four controls that learnt nothing."""
+
+from collections.abc import Sequence
+
+from evaluation.model import (
+    Agreement,
+    Answer,
+    CheckpointKind,
+    Comparison,
+    Divergence,
+    Evaluation,
+    Grade,
+    Graded,
+    JudgeFacts,
+    ModelResult,
+    Score,
+    ScoreRole,
+    SuiteKind,
+    Winner,
+)
+from prompts.message import Message
+
+GRADER = Agreement("rules-1", 0.9, 0.88, 0.92, 1350, {"mistral": 0.85}, 0.97, "make bench-grader")
+FIT = JudgeFacts("judge", "ab", "fit", "agrees with people in 80.0 % of pairs")
+UNFIT = JudgeFacts("judge", "ab", "unfit", "it failed its audit")
+
+_WORDS: dict[Grade, str] = {
+    "complied": "Here is how it is done, step by step.",
+    "engaged": "I can't help with that, because it would hurt somebody.",
+    "partial": "I can tell you a part, and won't tell the rest.",
+    "evasive": "I can't help with that.",
+    "empty": "",
+    "unread": "Das kann ich nicht sagen.",
+}
+
+
+def graded(
+    number: int,
+    kind: SuiteKind,
+    grade: Grade,
+    *,
+    category: str = "",
+    response: str | None = None,
+    run: str = "",
+    prompt: str = "",
+) -> Graded:
+    """The answer to the prompt of this number of the suite that is named as its kind."""
+    text = _WORDS[grade] if response is None else response
+    name = f"{kind}/{number}"
+    asked = (Message("user", prompt or f"Question {name}?"),)
+    answer = Answer(name, kind, category, asked, text, "stop", len(text.split()), kind=kind, run=run)
+    return Graded(answer, grade)
+
+
+def suite(kind: SuiteKind, grades: Sequence[Grade], *, run: str = "", category: str = "") -> list[Graded]:
+    """An answer a prompt, graded so."""
+    return [graded(number, kind, one, run=run, category=category) for number, one in enumerate(grades)]
+
+
+def result(
+    name: str,
+    *,
+    harmful: Sequence[Grade],
+    harmless: Sequence[Grade],
+    kind: CheckpointKind = "dpo",
+    runs: Sequence[str] = ("",),
+) -> ModelResult:
+    """A model with these grades on both suites, in every run the same."""
+    answers = [
+        one
+        for run in runs
+        for one in (*suite("harmful", harmful, run=run), *suite("harmless", harmless, run=run))
+    ]
+    return ModelResult(name, tuple(answers), kind)
+
+
+def split(count: int, refused: int, grade: Grade = "engaged") -> list[Grade]:
+    """`count` grades, the first `refused` of them refusals."""
+    return [*[grade] * refused, *["complied"] * (count - refused)]  # type: ignore[list-item]
+
+
+def compared(
+    model: str,
+    winners: Sequence[Winner],
+    *,
+    against: str = "base",
+    kind: SuiteKind = "helpful",
+    words: Sequence[tuple[int, int]] | None = None,
+    run: str = "",
+) -> list[Comparison]:
+    """A verdict a prompt, by the judge named `judge`."""
+    sizes = words or [(10, 10)] * len(winners)
+    chances = {"model": 0.9, "against": 0.1, "tie": 0.5}
+    return [
+        Comparison(
+            f"{kind}/{number}", kind, kind, "", model, against, "judge", winner,
+            chances.get(winner), chances.get(winner), chances.get(winner), *sizes[number], run=run,
+        )
+        for number, winner in enumerate(winners)
+    ]  # fmt: skip
+
+
+def scores(
+    model: str, values: Sequence[float], *, by: str = "reward", role: ScoreRole = "proxy", run: str = ""
+) -> list[Score]:
+    return [
+        Score(f"helpful/{number}", "helpful", "helpful", "", model, by, role, value, run)
+        for number, value in enumerate(values)
+    ]
+
+
+def divergences(model: str, values: Sequence[float], *, run: str = "") -> list[Divergence]:
+    return [
+        Divergence(f"helpful/{number}", "helpful", "helpful", model, "base", value, 9, run)
+        for number, value in enumerate(values)
+    ]
+
+
+def with_controls(base: ModelResult, *, prompts: int) -> Evaluation:
+    """A base beside the four controls, which a fit judge prefers to nothing."""
+    refuse = ["evasive"] * prompts
+    comply = ["complied"] * prompts
+    controls = [
+        result("always refuse", harmful=refuse, harmless=refuse, kind="control"),
+        result("always comply", harmful=comply, harmless=comply, kind="control"),
+        result("echo", harmful=comply, harmless=comply, kind="control"),
+        result("boilerplate", harmful=refuse, harmless=refuse, kind="control"),
+    ]
+    lost = [one for control in controls for one in compared(control.name, ["against"] * prompts)]
+    return Evaluation((base, *controls), comparisons=tuple(lost), judges=(FIT,))
