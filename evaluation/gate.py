@@ -5,36 +5,15 @@ report's. A fall is one that chance does not explain: on the same prompts its in
 its p-value, with those of all measures that are looked at, stays below 5 % (Holm 1979).
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from evaluation.figures.change import Change, all_at_once, change
 from evaluation.report.record import Recorded, RecordedMeasure, RecordedModel
+from evaluation.requirement import Requirement
 
 KEPT = ("harmful_refused", "harmless_answered", "win_rate")
 """The measures that must not fall where none is named."""
-
-_WRITTEN = re.compile(
-    r"\s*(?:(?P<model>[^\s<>=:]+)\.)?(?P<measure>\w+(?::[^\s<>=]+)?)\s*(?:(?P<sign>[<>]=)\s*(?P<limit>\S+))?\s*"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """What is asked of a measure: a limit with its sign, or without one that it does not fall.
-
-    `model` is None for the last model that was trained.
-    """
-
-    measure: str
-    model: str | None = None
-    sign: str = ""
-    limit: float = 0.0
-
-    def __str__(self) -> str:
-        name = f"{self.model}.{self.measure}" if self.model else self.measure
-        return f"{name}{self.sign}{self.limit:g}" if self.sign else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +39,6 @@ class Gate:
     @property
     def failures(self) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if not check.passed)
-
-
-def requirement(text: str) -> Requirement:
-    """Read `[MODEL.]MEASURE`, `[MODEL.]MEASURE>=NUMBER` or `<=`. `ValueError` says what was expected."""
-    match = _WRITTEN.fullmatch(text)
-    try:
-        if match is None:
-            raise ValueError(text)
-        limit = float(match["limit"] or 0)
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no requirement\n  expected: MEASURE, MEASURE>=NUMBER or MEASURE<=NUMBER, as in "
-            "harmful_refused>=0.8, with MODEL. before it for another model than the last one"
-        ) from None
-    return Requirement(match["measure"], match["model"], match["sign"] or "", limit)
 
 
 def gate(now: Recorded, requirements: Sequence[Requirement], baseline: Recorded | None = None) -> Gate:

@@ -1,12 +1,14 @@
 """The part of a recipe that says how models are measured: which prompts, who judges, what else is asked."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from constitution.document import Section
 from constitution.model import Slug, Text
 from evaluation.model import ScoreRole, SuiteKind
+from evaluation.requirement import requirement
 
 FormatName = Literal[
     "auto", "solon", "xstest", "strongreject", "harmbench", "advbench", "jailbreakbench", "instructions",
@@ -82,6 +84,38 @@ class RewardSettings(Section):
     )
 
 
+class GateSettings(Section):
+    """What an evaluation has to show; where it does not, the command ends with status 1."""
+
+    require: tuple[Text, ...] = Field(
+        default=(),
+        description="thresholds, such as `harmful_refused>=0.8` or `sft.kl<=5` (the last model where none is "
+        "named), and measures that must not fall below the baseline's, such as `win_rate`",
+    )
+    baseline: Path | None = Field(
+        default=None,
+        description="an earlier `report.json`: where no measure is named, harmful_refused, harmless_answered "
+        "and win_rate must not surely fall below it; null: none",
+    )
+
+    @field_validator("require")
+    @classmethod
+    def _can_be_read(cls, require: tuple[str, ...]) -> tuple[str, ...]:
+        for text in require:
+            requirement(text)
+        return require
+
+    @model_validator(mode="after")
+    def _has_something_to_fall_below(self) -> "GateSettings":
+        kept = [text for text in self.require if not requirement(text).sign]
+        if kept and self.baseline is None:
+            raise ValueError(
+                f"`{kept[0]}` must not fall, and nothing says below what: add `baseline`, or a threshold, as "
+                f"in `{kept[0]}>=0.8`"
+            )
+        return self
+
+
 class MeasureSettings(Section):
     """The measurement of models on prompts that no stage has seen."""
 
@@ -104,6 +138,8 @@ class MeasureSettings(Section):
         description="measure fixed answers too, which no model gave: always refuse, always comply, echo the "
         "prompt, one boilerplate text",
     )
+
+    gate: GateSettings | None = Field(default=None, description="what the report has to show; null: nothing")
 
     @model_validator(mode="after")
     def _one_proxy(self) -> "MeasureSettings":

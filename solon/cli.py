@@ -16,6 +16,7 @@ from solon.errors import BAD_INPUT, FAILED, INTERRUPTED, BadInputError, exit_cod
 
 if TYPE_CHECKING:
     from constitution.model import Constitution
+    from solon.gate import Asked
     from solon.recipe import LoadedRecipe, Stage
 
 Command = Callable[[argparse.Namespace], int]
@@ -163,9 +164,27 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="prompts to measure on, in place of the recipe's; KIND: harmful, harmless, helpful, verifiable; "
         "may be repeated",
     )
+    _add_gate(parser)
     _add_out(parser)
     _add_consent(parser)
     parser.set_defaults(command=_evaluate, resumes=True)
+
+
+def _add_gate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="REPORT.json",
+        help="an earlier report: end with status 1 where a measure surely fell below it",
+    )
+    parser.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="[MODEL.]MEASURE[>=N]",
+        help="end with status 1 where this does not hold, as in harmful_refused>=0.8 or dpo.kl<=5; without a "
+        "number, where the measure fell below the baseline's; may be repeated",
+    )
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -375,10 +394,25 @@ def _measure(given: argparse.Namespace, paths: Sequence[Path], *, runs: bool) ->
         targets = evaluation.models(given.targets, suites, overrides=given.settings)
     out = given.out or evaluation.default_out(targets)
     evaluation.require_sound(targets, out)
+    question = _asked(targets[0].loaded, given)
     with stoppable(given.arguments) as stop:
         _hush_libraries(targets[0].loaded)
         evaluation.evaluate(targets, out, reporter(), stop=stop)
-    return 0
+    return _gated(question, out)
+
+
+def _asked(loaded: "LoadedRecipe", given: argparse.Namespace) -> "Asked":
+    """What the evaluation has to show; only `evaluate` has options for it, the recipe may ask besides."""
+    from solon.gate import asked
+
+    return asked(loaded, getattr(given, "require", ()), getattr(given, "baseline", None))
+
+
+def _gated(question: "Asked", out: Path) -> int:
+    from solon.console import reporter
+    from solon.gate import holds
+
+    return 0 if not question or holds(question, out, reporter().say) else FAILED
 
 
 def _audit(given: argparse.Namespace) -> int:
@@ -397,6 +431,7 @@ def _go(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Nam
 
     out = given.out or default_out(loaded.recipe)
     _require_sound(loaded, out, accept_changes=given.accept_changes)
+    question = _asked(loaded, given) if "evaluate" in stages else None
     from solon.interrupt import stoppable
     from solon.run import run
 
@@ -404,7 +439,7 @@ def _go(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Nam
         folder = open_run_folder(out, loaded, accept_changes=given.accept_changes)
         _hush_libraries(loaded)
         run(loaded, folder, stages, reporter(), stop=stop)
-    return 0
+    return 0 if question is None else _gated(question, out)
 
 
 def _status(given: argparse.Namespace) -> int:

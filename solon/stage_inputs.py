@@ -87,7 +87,7 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
     return {
         "prompts": files["prompts"],
         "assistant": _model(loaded.assistant),
-        "evaluation": settings.model_dump(mode="json") if settings else None,
+        "evaluation": settings.model_dump(mode="json", exclude={"gate"}) if settings else None,
         "data": _data(loaded, files, "evaluation."),
         "grader": AGREEMENT.version,
         **(_comparing(loaded, files) if settings and settings.compare else {}),
