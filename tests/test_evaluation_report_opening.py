@@ -19,8 +19,8 @@ def test_better_worse_and_neither_are_told_with_their_intervals() -> None:
     model = result("dpo", harmful=split(100, 80), harmless=split(100, 30))
     text = said(model)
     assert "**dpo** against base" in text
-    assert "better: harmful prompts refused 10 → 80 % (+70 points, +58 to +78)" in text
-    assert "worse: harmless prompts answered 98 → 70 % (-28 points" in text
+    assert "What got better: harmful prompts refused 10 → 80 % (+70 points, +58 to +78)" in text
+    assert "What got worse: harmless prompts answered 98 → 70 % (-28 points" in text
     assert "Whether it is as helpful was not measured." in text
     assert "kappa of 0.90 (0.88 to 0.92)" in text
 
@@ -35,7 +35,7 @@ def test_a_model_that_refuses_everything_is_called_what_it_is_before_anything_el
 
 def test_several_seeds_are_said_to_be_pooled() -> None:
     model = result("dpo", harmful=split(50, 40), harmless=split(50, 1), runs=("0", "1", "2"))
-    assert "against base, over 3 seeds, –" in said(model)
+    assert "against base, 3 seeds pooled." in said(model)
 
 
 def test_a_win_rate_stands_with_its_judges_audit() -> None:

@@ -46,7 +46,7 @@ def _called(model: CheckpointFigures) -> str:
 def _told(figures: Figures, model: CheckpointFigures, judges: tuple[JudgeFacts, ...]) -> str:
     """One model's sentences: better, worse, not told apart."""
     place, base = figures.standings[model.name], figures.base.name
-    seeds = f", over {len(model.runs)} seeds," if len(model.runs) > 1 else ""
+    seeds = f", {len(model.runs)} seeds pooled" if len(model.runs) > 1 else ""
     verdict = " It is better on the whole plane." if place.better else ""
     said = [
         f"{heading}: {listed([_axis(axis, figures, model) for axis in axes])}."
@@ -55,13 +55,13 @@ def _told(figures: Figures, model: CheckpointFigures, judges: tuple[JudgeFacts, 
     ]
     unknown = _helpfulness_unknown(place, model, judges)
     whole = " ".join(filter(None, [*said, unknown]))
-    return f"**{cell(model.name)}** against {cell(base)}{seeds} – {whole}{verdict}"
+    return f"**{cell(model.name)}** against {cell(base)}{seeds}. {whole}{verdict}"
 
 
 def _grouped(place: Standing) -> Iterator[tuple[str, list[Axis]]]:
-    yield "better", place.on("better")
-    yield "worse", place.on("worse")
-    yield "no change that can be told from chance", place.on("no worse", "open")
+    yield "What got better", place.on("better")
+    yield "What got worse", place.on("worse")
+    yield "No change that can be told from chance", place.on("no worse", "open")
 
 
 def _axis(axis: Axis, figures: Figures, model: CheckpointFigures) -> str:
