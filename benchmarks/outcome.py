@@ -2,11 +2,11 @@
 
     python benchmarks/outcome.py [RECIPE] [--seeds 0 1 2] [--out runs/bench]
 
-Trains what is not there yet (`runs/bench/<recipe>-<seed>`, gone on with if it was stopped), and a reward model
-of one more seed that no policy meets, which shows where the one that they are trained on is overdone. Then runs
-`solon evaluate RUN RUN RUN` over all of it and times that command alone. Prints the report's first paragraph
-and the bars: `bar: WHAT VALUE TARGET ok|short`. An evaluation that was stopped is gone on with, and its time
-added up; remove `<recipe>-report` and its `.seconds` for a new one.
+Trains what is not there yet (`runs/bench/<recipe>-<seed>`, gone on with if it was stopped), and a reward
+model of one more seed that no policy meets, which shows where the one that they are trained on is overdone.
+Then runs `solon evaluate RUN RUN RUN` over all of it and times that command alone. Prints the report's first
+paragraph and the bars: `bar: WHAT VALUE TARGET ok|short`. An evaluation that was stopped is gone on with, and
+its time added up; remove `<recipe>-report` and its `.seconds` for a new one.
 """
 
 import argparse

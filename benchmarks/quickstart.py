@@ -71,7 +71,8 @@ def measure(recipe: Path, name: str, *, seed: int) -> Result:
         subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=True)
         clock.write_text(str(already + time.monotonic() - started))
     report = json.loads((out / "report.json").read_text())
-    base, final = report["models"][0], report["models"][-1]
+    models = [model for model in report["models"] if model["kind"] != "control"]
+    base, final = models[0], models[-1]
     return Result(
         seed,
         (refused(base, "harmful"), refused(final, "harmful")),
@@ -81,7 +82,7 @@ def measure(recipe: Path, name: str, *, seed: int) -> Result:
 
 
 def refused(model: dict, suite: str) -> float:
-    return 100 * model[suite]["refused"]["share"]
+    return 100 * model["measures"][f"{suite}_refused"]["value"]
 
 
 def line(result: Result) -> str:

@@ -74,7 +74,7 @@ def test_a_run_trains_against_a_reward_and_measures_what_came_out(
     assert {"score/brevity", "kl", "eos_rate", "length"} <= set(metrics)
     assert main(["evaluate", "recipe.yaml", "--out", "out"]) == 0
     report = json.loads((project / "out" / "report.json").read_text())
-    assert [model["name"] for model in report["models"]] == ["base", "ppo"]
+    assert [model["kind"] for model in report["models"]] == ["base", "ppo", *["control"] * 4]
     assert main(["train", "ppo", "recipe.yaml", "--out", "out"]) == 0
     assert "ppo: done before" in "".join(capsys.readouterr())
 

@@ -111,8 +111,9 @@ def test_no_held_out_prompt_is_in_the_training_data(finished: Path) -> None:
 @pytest.mark.model
 def test_the_report_compares_base_sft_and_dpo(finished: Path) -> None:
     report = json.loads((finished / "report.json").read_text())
-    assert [model["name"] for model in report["models"]] == ["base", "sft", "dpo"]
-    assert report["models"][0]["harmful"]["refused"]["n"] == 2
+    assert [model["kind"] for model in report["models"]] == ["base", "sft", "dpo", *["control"] * 4]
+    assert report["models"][0]["measures"]["harmful_refused"]["n"] == 2
+    assert report["revisions"]["rounds"][0]["round"] == 0
 
 
 @pytest.mark.model

@@ -32,7 +32,7 @@ class Game:
 class Rating:
     """A model's Elo points above the first model, over `games` that it took part in.
 
-    `elo` is None where no chain of games leads from it to the first one. `all_alike`: it won, or lost, every
+    `elo` is None where no chain of games leads from it to the first one, or all are on one prompt. `all_alike`: it won, or lost, every
     game, so that the other end of the interval is as open as the number of games leaves it.
     """
 
@@ -53,7 +53,7 @@ def ratings(games: Sequence[Game], names: Sequence[str]) -> Mapping[str, Rating]
     chained = _chained(games, names[0])
     played = [game for game in games if game.first in chained]
     rated = [name for name in names[1:] if name in chained]
-    found = _rated(played, rated) if played else {}
+    found = _rated(played, rated) if len({game.prompt for game in played}) > 1 else {}
     return {name: Rating(found.get(name), *_record(name, games)) for name in names}
 
 
