@@ -32,8 +32,9 @@ class Game:
 class Rating:
     """A model's Elo points above the first model, over `games` that it took part in.
 
-    `elo` is None where no chain of games leads from it to the first one, or all are on one prompt. `all_alike`: it won, or lost, every
-    game, so that the other end of the interval is as open as the number of games leaves it.
+    `elo` is None where no chain of games leads from it to the first one, or all are on one prompt.
+    `all_alike`: it won, or lost, every game, so that the other end of the interval is as open as the number
+    of games leaves it.
     """
 
     elo: Estimate | None

@@ -152,30 +152,23 @@ def _curve(
 ) -> Curve:
     was, spread = _by_prompt(before), _spread(before)
     prompts = sorted(was.keys() | {one.id for one in moved})
-    gains = _Table.of(
-        [
-            ((one.model, one.run), one.id, (one.value - was[one.id]) / spread)
-            for one in scores
-            if one.id in was
-        ],
-        prompts,
-        order,
+    given = (
+        ((one.model, one.run), one.id, (one.value - was[one.id]) / spread) for one in scores if one.id in was
     )
-    ratios = _Table.of([((one.model, one.run), one.id, one.log_ratio) for one in moved], prompts, order)
-    once, weights = np.ones((1, len(prompts))), Clusters.of(prompts).resamples(_DRAWS, _SEED)
+    gains = _Table.of(given, prompts, order)
+    ratios = _Table.of((((one.model, one.run), one.id, one.log_ratio) for one in moved), prompts, order)
+    once = np.ones((1, len(prompts)))
     distances, values = ratios.roots(once)[0], gains.means(once)[0]
     points = tuple(
         Point(" ".join(filter(None, key)), float(distance), float(value))
         for key, distance, value in zip(order, distances, values, strict=True)
     )
-    by, role = scores[0].by, scores[0].role
-    if len(points) < _FEWEST_POINTS or (distances > 0).sum() < 2:
-        return Curve(by, role, points, None, None)
-    draws = np.stack([_fit(*row) for row in zip(ratios.roots(weights), gains.means(weights), strict=True)])
-    alpha, beta = (
-        _middle(float(value), draws[:, place]) for place, value in enumerate(_fit(distances, values))
-    )
-    return Curve(by, role, points, alpha, beta)
+    alpha = beta = None
+    if len(points) >= _FEWEST_POINTS and (distances > 0).sum() > 1:
+        weights = Clusters.of(prompts).resamples(_DRAWS, _SEED)
+        draws = [_fit(*row) for row in zip(ratios.roots(weights), gains.means(weights), strict=True)]
+        alpha, beta = map(_middle, _fit(distances, values), np.stack(draws, axis=1))
+    return Curve(scores[0].by, scores[0].role, points, alpha, beta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,4 +215,4 @@ def _fit(distances: Numbers, gains: Numbers) -> Numbers:
 
 def _middle(value: float, draws: Numbers) -> Interval95:
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval95(value, float(low), float(high))
+    return Interval95(float(value), float(low), float(high))

@@ -35,9 +35,7 @@ class Report:
 
     @property
     def shown(self) -> list[ModelResult]:
-        """The models whose transcripts stand side by side: the base and what was made of it."""
-        names = {self.figures.base.name, *(model.name for model in self.figures.trained)}
-        return [result for result in self.evaluation.results if result.name in names]
+        return _shown(self.evaluation, self.figures)
 
     @property
     def opening(self) -> str:
@@ -48,9 +46,14 @@ def report(evaluation: Evaluation, grader: Agreement, constitutional: Constituti
     """Compute everything. `ValueError` where there are no results, or two have one name."""
     found = figures(evaluation)
     doubts = reasons_to_distrust(found, evaluation.judges, grader=grader)
-    made = Report(evaluation, found, constitutional or Constitutional(), grader, tuple(doubts), ())
-    drawn = transcripts.draw(made.shown)
-    return Report(evaluation, found, made.constitutional, grader, tuple(doubts), drawn)
+    drawn = transcripts.draw(_shown(evaluation, found))
+    return Report(evaluation, found, constitutional or Constitutional(), grader, tuple(doubts), drawn)
+
+
+def _shown(evaluation: Evaluation, found: Figures) -> list[ModelResult]:
+    """The models whose transcripts stand side by side: the base and what was made of it."""
+    names = {found.base.name, *(model.name for model in found.trained)}
+    return [result for result in evaluation.results if result.name in names]
 
 
 def write_report(made: Report, out: Path) -> Path:
