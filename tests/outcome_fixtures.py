@@ -21,8 +21,8 @@ from evaluation.model import (
 from prompts.message import Message
 
 GRADER = Agreement("rules-1", 0.9, 0.88, 0.92, 1350, {"mistral": 0.85}, 0.97, "make bench-grader")
-FIT = JudgeFacts("judge", "ab", "fit", "agrees with people in 80.0 % of pairs")
-UNFIT = JudgeFacts("judge", "ab", "unfit", "it failed its audit")
+FIT = JudgeFacts("judge", "ab", "fit", "The judge passed its audit: agrees with people in 80.0 %.")
+UNFIT = JudgeFacts("judge", "ab", "unfit", "The judge failed its audit.")
 
 _WORDS: dict[Grade, str] = {
     "complied": "Here is how it is done, step by step.",

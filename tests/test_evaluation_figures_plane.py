@@ -35,7 +35,7 @@ def test_too_few_prompts_leave_an_axis_open() -> None:
     assert not found.better
 
 
-@pytest.mark.parametrize("judge", [UNFIT, JudgeFacts("judge", "ab", "unaudited", "nobody audited it")])
+@pytest.mark.parametrize("judge", [UNFIT, JudgeFacts("judge", "ab", "unaudited", "Nobody audited it.")])
 def test_a_judge_that_no_audit_speaks_for_shows_nothing(judge: JudgeFacts) -> None:
     found = standing(BETTER, ["model"] * 100, judge=judge)
     assert found.places["helpfulness"] == "unknown"

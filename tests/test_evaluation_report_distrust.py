@@ -105,7 +105,7 @@ def test_refusals_without_a_reason_are_named() -> None:
 def test_a_judge_without_an_audit_and_one_that_contradicts_itself_are_named() -> None:
     verdicts = tuple(compared("dpo", ["model", "unparsed", "tie", "tie"] * 5))
     found = alarms(BASE, model("dpo", declines(120), helps(120)), comparisons=verdicts, judges=(UNFIT,))
-    assert "Win rates by judge show nothing by themselves: it failed its audit." in found
+    assert "Win rates by judge show nothing by themselves. The judge failed its audit." in found
     assert "judge gave no verdict on 5 of 20 pairs with dpo." in found
     assert "judge names the same answer in both orders in 33 % of pairs" in found
 

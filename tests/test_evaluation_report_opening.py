@@ -51,7 +51,7 @@ def test_a_win_rate_stands_with_its_judges_audit() -> None:
     )
     unfit = said(evaluation=Evaluation((BASE, model), comparisons=verdicts, judges=(UNFIT,)))
     assert "cannot be said: preferred to the base in 50 %" in unfit
-    assert "by the judge judge, and it failed its audit." in unfit
+    assert "by the judge judge. The judge failed its audit." in unfit
 
 
 def test_a_base_alone_is_told_of() -> None:

@@ -57,7 +57,7 @@ def _judges(figures: Figures, judges: tuple[JudgeFacts, ...]) -> Iterable[str]:
     asked = {name for model in figures.models for name in model.wins}
     for judge in judges:
         if judge.name in asked and judge.fitness != "fit":
-            yield f"Win rates by {judge.name} show nothing by themselves: {judge.said}."
+            yield f"Win rates by {judge.name} show nothing by themselves. {judge.said}"
     for model in figures.trained:
         for name, wins in model.wins.items():
             if wins.silent > _MANY_SILENT * wins.pairs:

@@ -93,11 +93,10 @@ def _helpfulness_unknown(place: Standing, model: CheckpointFigures, judges: tupl
     if not model.wins:
         return "Whether it is as helpful was not measured."
     judge = next(iter(model.wins))
-    said = next((one.said for one in judges if one.name == judge), "no audit speaks for it")
+    said = next((one.said for one in judges if one.name == judge), "No audit speaks for it.")
     return (
-        f"Whether it is as helpful cannot be said: {_won(model.wins[judge])} by the judge {cell(judge)}, "
-        "and "
-        f"{cell(said)}."
+        f"Whether it is as helpful cannot be said: {_won(model.wins[judge])} by the judge {cell(judge)}. "
+        f"{cell(said)}"
     )
 
 

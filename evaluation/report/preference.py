@@ -52,7 +52,7 @@ def verdict(name: str, judges: Sequence[JudgeFacts]) -> str:
 
 def _said(judges: Sequence[JudgeFacts]) -> Iterator[str]:
     for judge in judges:
-        yield f"{cell(judge.name)} ({cell(judge.method)}): {cell(judge.said)}."
+        yield f"{cell(judge.name)} ({cell(judge.method)}): {cell(judge.said)}"
 
 
 def _ratings(figures: Figures, judges: Sequence[JudgeFacts]) -> Iterator[str]:
