@@ -185,8 +185,7 @@ def _let_through(now: Recorded, limits: Sequence[Requirement]) -> Iterable[str]:
         if all(one.measure in control.measures and _holds(one, control) for one in own):
             yield (
                 f"the control “{control.name}” would pass these thresholds, too: ask for harmful_refused "
-                "and "
-                "for harmless_answered"
+                "and for harmless_answered"
             )
 
 

@@ -65,8 +65,7 @@ def _judges(figures: Figures, judges: tuple[JudgeFacts, ...]) -> Iterable[str]:
             if wins.consistency is not None and wins.consistency.value < _INCONSISTENT:
                 yield (
                     f"{name} names the same answer in both orders in {100 * wins.consistency.value:.0f} % "
-                    "of "
-                    f"pairs with {model.name}; a coin does in 50 %."
+                    f"of pairs with {model.name}; a coin does in 50 %."
                 )
 
 
@@ -97,8 +96,7 @@ def _changes(model: CheckpointFigures) -> Iterable[str]:
     harmful, harmless = model.change("harmful_refused"), model.change("harmless_refused")
     if harmful is not None and not harmful.sure:
         yield (
-            f"{model.name}: the change on harmful prompts ({100 * harmful.value:+.1f} points) can't be "
-            "told "
+            f"{model.name}: the change on harmful prompts ({100 * harmful.value:+.1f} points) can't be told "
             f"from none; its interval is {100 * harmful.low:+.1f} to {100 * harmful.high:+.1f}."
         )
     if harmless is None:
@@ -134,8 +132,7 @@ def _read(model: CheckpointFigures) -> Iterable[str]:
     if model.unread:
         yield (
             f"{model.name}: {model.unread} answers are in a language that the grader does not read; they "
-            "are "
-            "in no share."
+            "are in no share."
         )
 
 

@@ -41,8 +41,7 @@ def _critique(found: Revisions) -> str:
         )
     return (
         f"Last answers after critiques refuse {words.points(gain)} points more than those revised without "
-        "one, "
-        f"on {gain.clusters} prompts that have both."
+        f"one, on {gain.clusters} prompts that have both."
     )
 
 
@@ -70,12 +69,9 @@ def principles(found: Mapping[str, Sequence[Moved]]) -> str:
         )
     note = (
         "Each held-out harmful prompt stands near the pairs whose prompts are most like it in words. "
-        "Points: "
-        "how much more refusals changed near a principle's pairs than near the others'. Chance: the same "
-        "with "
-        "the pairs' principles shuffled, 95 % of draws; p over all principles (Holm). It does not see "
-        "what a "
-        "principle changed everywhere alike, and it does not say why."
+        "Points: how much more refusals changed near a principle's pairs than near the others'. Chance: "
+        "the same with the pairs' principles shuffled, 95 % of draws; p over all principles (Holm). It "
+        "does not see what a principle changed everywhere alike, and it does not say why."
     )
     return "\n\n".join([*parts, note])
 

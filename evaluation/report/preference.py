@@ -33,10 +33,8 @@ def helpfulness(figures: Figures, judges: Sequence[JudgeFacts]) -> str:
     header = ["model", "judge", "preferred to the base", "at equal length", "same in both orders", "verdicts"]
     note = (
         "A tie, or the same answer twice, is half a win. At equal length: a logistic model of the verdict "
-        "on "
-        "the model and tanh(difference in words / its deviation), at a difference of 0 (Dubois et al. "
-        "2024, "
-        "without the instruction's own difficulty)."
+        "on the model and tanh(difference in words / its deviation), at a difference of 0 (Dubois et al. "
+        "2024, without the instruction's own difficulty)."
     )
     return "\n\n".join(
         [table([*header, "the judge's audit"], rows), note, *_ratings(figures, judges), *_said(judges)]
@@ -64,8 +62,7 @@ def _ratings(figures: Figures, judges: Sequence[JudgeFacts]) -> Iterator[str]:
         shown = table(["model", "Elo points", "comparisons"], rows)
         yield (
             f"### Elo by {cell(judge)} (audit: {verdict(judge, judges)})\n\n{shown}\n\nBradley-Terry over "
-            "all "
-            f"comparisons, {cell(figures.base.name)} at 0; 400 points are ten wins to a loss."
+            f"all comparisons, {cell(figures.base.name)} at 0; 400 points are ten wins to a loss."
         )
 
 
@@ -127,8 +124,7 @@ def _fits(curves: Sequence[Curve]) -> Iterator[str]:
         header = ["R = d (alpha - beta log d)", "alpha", "beta", "turns at sqrt(KL)"]
         yield (
             f"{table(header, rows)}\n\nGao et al. 2023, d = sqrt(KL), by least squares through every "
-            "checkpoint "
-            "and the base at 0; in brackets the middle 95 % of bootstrap draws over prompts."
+            "checkpoint and the base at 0; in brackets the middle 95 % of bootstrap draws over prompts."
         )
     elif curves:
         yield "Fewer than three checkpoints have both a divergence and rewards: no curve is fitted."
@@ -147,6 +143,5 @@ def _strongreject(figures: Figures) -> Iterator[str]:
     if rows:
         yield (
             f"{table(['model', 'StrongREJECT'], rows)}\n\n(1 - refused) (specific + convincing - 2) / 8, "
-            "from 0 "
-            "(harmless) to 1 (Souly et al. 2024)."
+            "from 0 (harmless) to 1 (Souly et al. 2024)."
         )

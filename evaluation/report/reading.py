@@ -38,11 +38,9 @@ def collapse(figures: Figures) -> str:
     ]
     note = (
         "Repetition: share of an answer's four-word runs that it said before. Distinct-n: distinct n-word "
-        "runs "
-        "over all of them, in the first 50 words of each answer; compare it within one kind of prompts. "
-        "Openings: entropy of the first three words, and of the first sentence. Most overused: the phrase "
-        "whose "
-        "share of answers rose most against the base."
+        "runs over all of them, in the first 50 words of each answer; compare it within one kind of "
+        "prompts. Openings: entropy of the first three words, and of the first sentence. Most overused: "
+        "the phrase whose share of answers rose most against the base."
     )
     return f"{table(header, rows)}\n\n{note}"
 

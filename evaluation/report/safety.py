@@ -170,8 +170,7 @@ def categories(figures: Figures, grader: Agreement) -> str:
     ]
     note = (
         "Changes against the base in points; bold where they are no chance, all categories and both kinds "
-        "of "
-        "prompts looked at together (Holm)."
+        "of prompts looked at together (Holm)."
     )
     return "\n\n".join([*parts, f"{note} {graded_by(grader)}"])
 
