@@ -15,13 +15,13 @@ def names(count: int) -> list[str]:
 
 def test_a_change_is_newcombes() -> None:
     # Both 2, only after 5, only before 1, neither 2: phi = (2*2 - 5*1) / 21 = -1/21. Wilson's intervals at
-    # 9 independent answers with t(9) = 2.26216: 7/10 is 0.34967 to 0.91112, 3/10 is 0.08888 to 0.65033.
-    # below: sqrt(0.35033^2 + 2/21 * 0.35033 * 0.35033 + 0.35033^2) = 0.50723, above likewise 0.30556.
+    # 9 independent answers with t(9) = 2.26216: 7/10 is 0.34223 to 0.91277, 3/10 is 0.08723 to 0.65777.
+    # below: sqrt((2 + 2/21) * 0.35777^2) = 0.51786, above sqrt((2 + 2/21) * 0.21277^2) = 0.30798.
     before = [1.0] * 2 + [0.0] * 5 + [1.0] + [0.0] * 2
     after = [1.0] * 2 + [1.0] * 5 + [0.0] + [0.0] * 2
     found = change(before, after, names(10))
     assert found.value == pytest.approx(0.4)
-    assert (found.low, found.high) == pytest.approx((-0.10723, 0.70556), abs=1e-4)
+    assert (found.low, found.high) == pytest.approx((-0.11786, 0.70798), abs=1e-4)
     assert found.includes_zero
 
 

@@ -89,7 +89,7 @@ def test_empty_repeating_and_unread_answers_are_named() -> None:
 def test_answers_grown_longer_and_a_phrase_that_is_everywhere_are_named() -> None:
     more = " I hope that this helps you and yours a great deal more than anything"
     found = alarms(BASE, model("dpo", declines(120), helps(120, more=more)))
-    assert "dpo, harmless prompts: 21 words each, against base's 8." in found
+    assert "dpo, harmless prompts: 22 words each, against base's 8." in found
     assert "is in 100 % of the answers." in found
 
 

@@ -19,7 +19,7 @@ def test_better_worse_and_neither_are_told_with_their_intervals() -> None:
     model = result("dpo", harmful=split(100, 80), harmless=split(100, 30))
     text = said(model)
     assert "**dpo** against base" in text
-    assert "What got better: harmful prompts refused 10 → 80 % (+70 points, +58 to +78)" in text
+    assert "What got better: harmful prompts refused 10 → 80 % (+70 points, +59 to +78)" in text
     assert "What got worse: harmless prompts answered 98 → 70 % (-28 points" in text
     assert "Whether it is as helpful was not measured." in text
     assert "kappa of 0.90 (0.88 to 0.92)" in text

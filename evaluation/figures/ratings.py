@@ -6,13 +6,13 @@ points more are ten wins to a loss. The first model stands at 0: the data tell o
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evaluation.figures.verdicts import model_of_verdicts
 from labeling.audit.clustered import Clusters, Numbers
-from labeling.audit.estimate import Estimate, t_interval
-from labeling.audit.logit import regression, sigmoid
+from labeling.audit.estimate import Estimate
 
 ELO = 400 / math.log(10)
 """Points to a nat."""
@@ -45,8 +45,7 @@ class Rating:
 def ratings(games: Sequence[Game], names: Sequence[str]) -> Mapping[str, Rating]:
     """Each name's rating, `names[0]` at 0. `ValueError` where a game names somebody else.
 
-    The fit is Firth's penalised likelihood, which is finite where a model has won everything; the intervals
-    are from the cluster jackknife over prompts, and never narrower than games that are all alike allow.
+    The fit and its intervals are those of `model_of_verdicts`.
     """
     strangers = {name for game in games for name in (game.first, game.second)} - set(names)
     if strangers:
@@ -80,13 +79,8 @@ def _chained(games: Sequence[Game], first: str) -> set[str]:
 
 def _rated(games: Sequence[Game], rated: Sequence[str]) -> dict[str, Estimate]:
     features, points = _design(games, rated), np.array([game.points for game in games])
-    clusters = Clusters.of([game.prompt for game in games])
-    found = regression(features, points, clusters)
-    least = _errors_if_alike(features, np.array([one.value for one in found]))
-    return {
-        name: _in_points(one, max(one.error, float(floor)) if _record(name, games)[1] else one.error)
-        for name, one, floor in zip(rated, found, least, strict=True)
-    }
+    found = model_of_verdicts(features, points, Clusters.of([game.prompt for game in games]))
+    return {name: _in_points(one) for name, one in zip(rated, found, strict=True)}
 
 
 def _design(games: Sequence[Game], rated: Sequence[str]) -> Numbers:
@@ -100,15 +94,6 @@ def _design(games: Sequence[Game], rated: Sequence[str]) -> Numbers:
     return features
 
 
-def _errors_if_alike(features: Numbers, values: Numbers) -> Numbers:
-    """Standard errors that the likelihood itself gives, as if all games were independent."""
-    expected = sigmoid(features @ values)
-    information = features.T @ (features * (expected * (1 - expected))[:, None])
-    return np.sqrt(np.diag(np.linalg.pinv(information, hermitian=True)))
-
-
-def _in_points(nats: Estimate, error: float) -> Estimate:
-    ends = t_interval(nats.value, error, nats.df)
-    return Estimate(
-        ELO * nats.value, ELO * ends.low, ELO * ends.high, nats.n, nats.clusters, ELO * error, nats.df
-    )
+def _in_points(nats: Estimate) -> Estimate:
+    value, low, high, error = (ELO * one for one in (nats.value, nats.low, nats.high, nats.error))
+    return replace(nats, value=value, low=low, high=high, error=error)

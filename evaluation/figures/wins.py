@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evaluation.figures.verdicts import model_of_verdicts
 from evaluation.model import Comparison
 from labeling.audit.clustered import Clusters, Numbers, share
 from labeling.audit.estimate import Estimate
-from labeling.audit.logit import regression, sigmoid
+from labeling.audit.logit import sigmoid
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _at_equal_length(
     if spread == 0 or clusters.count < _FEWEST:
         return None, None
     features = np.column_stack([np.ones(len(read)), np.tanh(longer / spread)])
-    level, slope = regression(features, points, clusters)
+    level, slope = model_of_verdicts(features, points, clusters)
     low, value, high = (float(sigmoid(np.array(at))) for at in (level.low, level.value, level.high))
     error = value * (1 - value) * level.error
     return replace(level, value=value, low=low, high=high, error=error), slope
