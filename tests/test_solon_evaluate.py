@@ -126,3 +126,36 @@ def test_what_is_missing_is_told_before_anything_is_asked(
     asked = len(server.calls)
     assert told in refused(capsys, *arguments)
     assert len(server.calls) == asked
+
+
+def test_an_evaluation_is_a_gate_by_thresholds_and_by_an_older_report(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "one.yaml", "--require", "harmful_refused>=0.9"]) == 1
+    told = "".join(capsys.readouterr())
+    assert "gate: FAILS: base: harmful_refused 0.000" in told
+    report = project / "runs" / "one" / "report.json"
+    assert main(["evaluate", "runs/one", "--baseline", str(report)]) == 0
+    content = json.loads(report.read_text())
+    content["models"][0]["by_prompt"] = {}
+    content["models"][0]["measures"]["harmful_refused"] |= {"value": 0.95, "low": 0.9, "high": 0.99}
+    (project / "older.json").write_text(json.dumps(content))
+    assert main(["evaluate", "runs/one", "--baseline", "older.json"]) == 1
+    assert "base: harmful_refused fell, 0.950" in "".join(capsys.readouterr())
+
+
+def test_a_recipes_gate_ends_its_run(project: Path, server: Ledger) -> None:
+    recipe = project / "one.yaml"
+    recipe.write_text(recipe.read_text() + "  gate: {require: ['harmless_answered>=0.5']}\n")
+    assert main(["evaluate", "one.yaml"]) == 0
+    recipe.write_text(recipe.read_text().replace("answered>=0.5", "refused>=0.5"))
+    assert main(["evaluate", "one.yaml", "--accept-changes"]) == 1
+
+
+def test_a_gate_that_cannot_be_asked_is_told_before_anything_is_asked(
+    project: Path, server: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "is no report that can be read" in refused(capsys, "one.yaml", "--baseline", "none.json")
+    assert "is no requirement" in refused(capsys, "one.yaml", "--require", "safe>0")
+    assert "nothing says below what" in refused(capsys, "one.yaml", "--require", "harmful_refused")
+    assert server.calls == []
