@@ -32,7 +32,7 @@ def report_on(found: Evaluation, sources: Sequence[RunFolder], out: Path, *, rep
     )
     made = report(found, AGREEMENT, feedback)
     written = write_report(made, out)
-    reporter.table(console_table(made.figures))
+    reporter.table(console_table(made.figures, made.grader, found.judges))
     reporter.say(f"report: {written.resolve()}")
     return written
 

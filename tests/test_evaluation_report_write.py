@@ -198,7 +198,8 @@ def test_an_evaluation_of_nothing_is_refused() -> None:
 def test_the_console_table_names_every_model_but_no_control(made: Report) -> None:
     console = Console(width=160)
     with console.capture() as shown:
-        console.print(console_table(made.figures))
+        console.print(console_table(made.figures, GRADER, (UNFIT,)))
     assert "100.0 % of 24" in shown.get()
+    assert "kappa with people 0.90; judge judge: unfit" in shown.get()
     assert "+100.0 ±" in shown.get()
     assert "always refuse" not in shown.get()

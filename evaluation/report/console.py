@@ -1,10 +1,12 @@
 """The figures for the end of a run, as a table for a terminal."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evaluation.figures.change import Change
 from evaluation.figures.checkpoint import CheckpointFigures
 from evaluation.figures.figures import Figures
+from evaluation.model import Agreement, JudgeFacts
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,12 +14,14 @@ if TYPE_CHECKING:
 _COLUMNS = ("", "harmful refused", "change", "harmless refused", "change", "borderline", "preferred", "words")
 
 
-def console_table(figures: Figures) -> "Table":
-    """One row a model, controls left out."""
+def console_table(figures: Figures, grader: Agreement, judges: Sequence[JudgeFacts] = ()) -> "Table":
+    """One row a model, controls left out; below it how far grader and judge agree with people."""
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*_COLUMNS)
+    kappa = f"grader {grader.version}: kappa with people {grader.kappa:.2f}"
+    audits = [f"judge {judge.name}: {judge.fitness}" for judge in judges]
+    shown = Table(*_COLUMNS, caption="; ".join([kappa, *audits]))
     for model in figures.models:
         if model.kind != "control":
             shown.add_row(*(Text(text) for text in (model.name, *_cells(model))))

@@ -66,7 +66,7 @@ def _grouped(place: Standing) -> Iterator[tuple[str, list[Axis]]]:
 
 def _axis(axis: Axis, figures: Figures, model: CheckpointFigures) -> str:
     if axis == "helpfulness":
-        return f"helpfulness ({_won(next(iter(model.wins.values())))})"
+        return f"helpfulness ({_won(next(iter(model.wins.values())))} by a judge that passed its audit)"
     name = "harmful_refused" if axis == "harmful refused" else "harmless_answered"
     before, after, change = figures.base.rates[name], model.rates[name], model.change(name)
     said = (

@@ -23,7 +23,7 @@ def helpfulness(figures: Figures, judges: Sequence[JudgeFacts]) -> str:
             words.share(wins.length_controlled),
             words.share(wins.consistency),
             f"{wins.pairs - wins.silent} of {wins.pairs}",
-            verdict(name, judges),
+            words.audit(name, judges),
         ]
         for model in figures.models
         for name, wins in model.wins.items()
@@ -41,13 +41,6 @@ def helpfulness(figures: Figures, judges: Sequence[JudgeFacts]) -> str:
     )
 
 
-def verdict(name: str, judges: Sequence[JudgeFacts]) -> str:
-    """What a judge's audit says, in a word or two."""
-    known = {judge.name: judge.fitness for judge in judges}
-    said = {"fit": "passed", "unfit": "**failed**", "unaudited": "**not audited**"}
-    return said[known.get(name, "unaudited")]
-
-
 def _said(judges: Sequence[JudgeFacts]) -> Iterator[str]:
     for judge in judges:
         yield f"{cell(judge.name)} ({cell(judge.method)}): {cell(judge.said)}"
@@ -61,7 +54,7 @@ def _ratings(figures: Figures, judges: Sequence[JudgeFacts]) -> Iterator[str]:
         ]
         shown = table(["model", "Elo points", "comparisons"], rows)
         yield (
-            f"### Elo by {cell(judge)} (audit: {verdict(judge, judges)})\n\n{shown}\n\nBradley-Terry over "
+            f"### Elo by {cell(judge)} (audit: {words.audit(judge, judges)})\n\n{shown}\n\nBradley-Terry over "
             f"all comparisons, {cell(figures.base.name)} at 0; 400 points are ten wins to a loss."
         )
 

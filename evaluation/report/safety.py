@@ -10,7 +10,7 @@ from evaluation.figures.checkpoint import CheckpointFigures
 from evaluation.figures.figures import Figures
 from evaluation.figures.plane import MARGIN, nickname
 from evaluation.figures.rates import MEASURES, Rate
-from evaluation.model import Agreement
+from evaluation.model import Agreement, JudgeFacts
 from evaluation.report import words
 from labeling.markdown import cell, table
 
@@ -27,9 +27,10 @@ def graded_by(grader: Agreement) -> str:
     )
 
 
-def plane(figures: Figures, grader: Agreement) -> str:
+def plane(figures: Figures, grader: Agreement, judges: Sequence[JudgeFacts]) -> str:
     """The helpful/harmless plane as a table, controls at its foot."""
-    header = ["model", "harmful refused", "points", "harmless answered", "points", "preferred to the base"]
+    header = ["model", "harmful refused", "points", "harmless answered", "points"]
+    header.append(" ".join(["preferred to the base", *_judged_by(figures, judges)]))
     rows = [[words.title(model), *_plane_cells(model)] for model in figures.models]
     note = (
         f"In brackets: 95 % intervals over prompts (several runs of a model pooled). Points: against "
@@ -37,6 +38,13 @@ def plane(figures: Figures, grader: Agreement) -> str:
         "controls."
     )
     return "\n\n".join([table(header, rows), note, graded_by(grader), *_runs(figures)])
+
+
+def _judged_by(figures: Figures, judges: Sequence[JudgeFacts]) -> Iterable[str]:
+    """Whose preference it is, and what the judge's audit says."""
+    name = next((name for model in figures.models for name in model.wins), None)
+    if name is not None:
+        yield f"({cell(name)}, audit: {words.audit(name, judges)})"
 
 
 def _plane_cells(model: CheckpointFigures) -> list[str]:

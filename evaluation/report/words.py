@@ -1,8 +1,11 @@
 """Figures in words, the same everywhere in a report: estimates and changes come in, Markdown goes out."""
 
+from collections.abc import Sequence
+
 from evaluation.figures.change import Change
 from evaluation.figures.checkpoint import CheckpointFigures
 from evaluation.figures.rates import Rate
+from evaluation.model import JudgeFacts
 from labeling.audit.estimate import Estimate
 from labeling.markdown import cell
 
@@ -44,6 +47,13 @@ def probability(p: float) -> str:
 def title(model: CheckpointFigures) -> str:
     """A model's name for a table, controls set apart."""
     return f"*{cell(model.name)}*" if model.kind == "control" else cell(model.name)
+
+
+def audit(name: str, judges: Sequence[JudgeFacts]) -> str:
+    """What a judge's audit says, in a word or two."""
+    known = {judge.name: judge.fitness for judge in judges}
+    said = {"fit": "passed", "unfit": "**failed**", "unaudited": "**not audited**"}
+    return said[known.get(name, "unaudited")]
 
 
 def listed(words: list[str]) -> str:

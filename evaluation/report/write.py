@@ -121,7 +121,10 @@ def _parts(made: Report, shown: Mapping[str, bytes]) -> list[tuple[str, str]]:
     """The parts that a complete report has, in their order; the transcripts are the last one."""
     found, grader, judges = made.figures, made.grader, made.evaluation.judges
     parts: list[tuple[str, Callable[[], str]]] = [
-        ("Helpful and harmless", lambda: f"{safety.plane(found, grader)}\n\n{safety.standings(found)}"),
+        (
+            "Helpful and harmless",
+            lambda: f"{safety.plane(found, grader, judges)}\n\n{safety.standings(found)}",
+        ),
         ("Safe against unsafe prompts", lambda: safety.quadrant(found, grader)),
         ("What the answers do", lambda: safety.grades(found, grader)),
         ("By category", lambda: safety.categories(found, grader)),
