@@ -54,8 +54,8 @@ def _ratings(figures: Figures, judges: Sequence[JudgeFacts]) -> Iterator[str]:
         ]
         shown = table(["model", "Elo points", "comparisons"], rows)
         yield (
-            f"### Elo by {cell(judge)} (audit: {words.audit(judge, judges)})\n\n{shown}\n\nBradley-Terry over "
-            f"all comparisons, {cell(figures.base.name)} at 0; 400 points are ten wins to a loss."
+            f"### Elo by {cell(judge)} (audit: {words.audit(judge, judges)})\n\n{shown}\n\nBradley-Terry "
+            f"over all comparisons, {cell(figures.base.name)} at 0; 400 points are ten wins to a loss."
         )
 
 
