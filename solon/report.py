@@ -28,7 +28,7 @@ def report_on(found: Evaluation, sources: Sequence[RunFolder], out: Path, *, rep
         found,
         chain.from_iterable(_trajectories(source) for source in sources),
         chain.from_iterable(_preferences(source) for source in sources),
-        grades=lambda _, response: grade(response),
+        grades=lambda conversation, response: grade(response, conversation[-1].content),
     )
     made = report(found, AGREEMENT, feedback)
     written = write_report(made, out)
