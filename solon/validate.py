@@ -18,6 +18,8 @@ from labeling.model import JUDGE
 from labeling.pair_settings import Export
 from prompts.render import PromptError
 from solon.audit import audit_pairs
+from solon.errors import BadInputError
+from solon.gate import asked
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems, reward_model_problems
@@ -49,6 +51,7 @@ def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -
         *_plan_problems(loaded),
         *_audit_problems(loaded, out),
         *_model_problems(loaded),
+        *_gate_problems(loaded),
     ]
     # The folder is compared by what the files hold: worth doing only where all of them can be read.
     return found or [text for text in (objection_to(out, loaded, accept_changes=accept_changes),) if text]
@@ -274,3 +277,11 @@ def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
     for name, settings in loaded.judges.items():
         if name != JUDGE:
             yield from model_problems(settings, f"models.panel.{name}")
+
+
+def _gate_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """A baseline that is not there would be missed only once everything is measured."""
+    try:
+        asked(loaded)
+    except BadInputError as error:
+        yield f"evaluation.gate: {error}"

@@ -251,3 +251,9 @@ def test_training_on_a_judges_labels_by_any_method_needs_an_audit(project: Path)
     for method in ("dpo", "orpo", "kto", "rrhf"):
         [text] = found(project, f"training.{method}={{}}", labeling)
         assert f"`training.{method}` learns from the judge's labels" in text
+
+
+def test_a_baseline_that_is_not_there_is_told(project: Path) -> None:
+    (problem,) = found(project, "evaluation.gate={baseline: older.json}")
+    assert "evaluation.gate: " in problem
+    assert "older.json: is no report that can be read" in problem
