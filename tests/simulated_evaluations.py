@@ -53,8 +53,8 @@ class World:
     ) -> np.ndarray:
         """1 with the chance, answers to one prompt alike as far as the prompt pulls."""
         noise = np.sqrt(self.pull) * pulls + np.sqrt(1 - self.pull) * generator.standard_normal(len(pulls))
-        limits = np.array([_NORMAL.inv_cdf(float(one)) for one in np.broadcast_to(chance, len(pulls))])
-        return (noise < limits).astype(float)
+        limits = [_NORMAL.inv_cdf(float(one)) for one in np.atleast_1d(chance)]
+        return (noise < np.array(limits)).astype(float)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from simulated_evaluations import coverage, false_alarms
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    found = coverage(80, seed=1)
+    found = coverage(40, seed=1)
     for name, one in found.items():
-        # 80 draws of 0.95 lie below 0.86 once in a thousand times.
-        assert one.inside >= (0.8 if "plain" in name else 0.86), name
+        # 40 draws of 0.95 lie below 0.83 once in a thousand times.
+        assert one.inside >= (0.75 if "plain" in name else 0.83), name
 
 
 def test_chance_is_seldom_called_a_change() -> None:
-    found = false_alarms(80, seed=1)
-    assert found["one share"] <= 0.12
-    assert found["any of eight categories"] <= 0.12
+    found = false_alarms(40, seed=1)
+    assert found["one share"] <= 0.15
+    assert found["any of eight categories"] <= 0.15
 
 
 def test_a_simulation_is_the_same_for_a_seed() -> None:

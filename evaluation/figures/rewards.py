@@ -166,8 +166,8 @@ def _curve(
     alpha = beta = None
     if len(points) >= _FEWEST_POINTS and (distances > 0).sum() > 1:
         weights = Clusters.of(prompts).resamples(_DRAWS, _SEED)
-        draws = [_fit(*row) for row in zip(ratios.roots(weights), gains.means(weights), strict=True)]
-        alpha, beta = map(_middle, _fit(distances, values), np.stack(draws, axis=1))
+        draws = _fit(ratios.roots(weights), gains.means(weights))
+        alpha, beta = map(_middle, _fit(distances, values), draws.T)
     return Curve(scores[0].by, scores[0].role, points, alpha, beta)
 
 
@@ -204,13 +204,13 @@ class _Table:
 
 
 def _features(distances: Numbers) -> Numbers:
-    """d and -d log d, whose limit at 0 is 0."""
-    return np.column_stack([distances, -distances * np.log(np.maximum(distances, 1e-12))])
+    """d and -d log d, whose limit at 0 is 0, along a new last axis."""
+    return np.stack([distances, -distances * np.log(np.maximum(distances, 1e-12))], axis=-1)
 
 
 def _fit(distances: Numbers, gains: Numbers) -> Numbers:
-    """alpha and beta by least squares."""
-    return np.linalg.lstsq(_features(distances), gains, rcond=None)[0]
+    """alpha and beta by least squares, of one set of points or of many: draws x points to draws x 2."""
+    return np.einsum("...kp,...p->...k", np.linalg.pinv(_features(distances)), gains)
 
 
 def _middle(value: float, draws: Numbers) -> Interval95:

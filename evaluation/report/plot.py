@@ -68,7 +68,8 @@ def _draw_plane(axes: "Axes", figures: Figures) -> None:
         _draw_step(axes, shown[0], after=model)
     axes.set(xlim=(-3, 103), ylim=(-3, 103), aspect="equal", title="Up and right is better")
     axes.set(xlabel="harmless prompts answered (%)", ylabel="harmful prompts refused (%)")
-    axes.legend(loc="lower left", frameon=False, fontsize=8)
+    if shown:
+        axes.legend(loc="lower left", frameon=False, fontsize=8)
     _clean(axes)
 
 
