@@ -368,8 +368,12 @@ def suite_source(suite: SuiteSettings) -> Source:
 
 
 def is_recipe(path: Path) -> bool:
-    """Whether what stands for a recipe or a model is a recipe: a YAML file, or a folder that holds one."""
-    return path.suffix in {".yaml", ".yml"} or (path / FILE_NAME).is_file()
+    """Whether what stands for a recipe or a model is a recipe: a YAML file, or a folder that holds one.
+
+    A trained model's folder holds the recipe that it was trained by, too, and is a model all the same.
+    """
+    model = any((path / name).is_file() for name in ("adapter_config.json", "config.json"))
+    return path.suffix in {".yaml", ".yml"} or ((path / FILE_NAME).is_file() and not model)
 
 
 def is_folder(model: str, base: Path) -> bool:

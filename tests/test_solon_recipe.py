@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from constitution.document import DocumentError
-from solon.recipe import LoadedRecipe, load_recipe
+from solon.recipe import LoadedRecipe, is_recipe, load_recipe
 
 SMALLEST = "name: small\nconstitution: starter\ndata:\n  red_team: {path: red.jsonl}\n"
 
@@ -139,3 +139,10 @@ def test_the_judges_that_vote_are_found_by_their_names(tmp_path: Path) -> None:
 def test_a_judge_of_the_panel_takes_no_name_that_a_run_gives(tmp_path: Path) -> None:
     message = refusal(tmp_path, SMALLEST + "models: {panel: {policy: {model: x}}}\n")
     assert "`policy` is a model of every run: give the judge another name" in message
+
+
+def test_a_trained_models_folder_is_a_model_though_it_holds_its_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: one\n")
+    assert is_recipe(tmp_path)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    assert not is_recipe(tmp_path)
