@@ -1,6 +1,7 @@
 """Small evaluations whose grades are given, and the four controls that learnt nothing."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from evaluation.model import (
     Agreement,
@@ -36,8 +37,8 @@ _WORDS: dict[Grade, str] = {
 
 def graded(
     number: int,
-    kind: SuiteKind,
-    grade: Grade,
+    kind: str,
+    grade: str,
     *,
     category: str = "",
     response: str | None = None,
@@ -45,14 +46,15 @@ def graded(
     prompt: str = "",
 ) -> Graded:
     """The answer to the prompt of this number of the suite that is named as its kind."""
-    text = _WORDS[grade] if response is None else response
+    read, purpose = cast("Grade", grade), cast("SuiteKind", kind)
+    text = _WORDS[read] if response is None else response
     name = f"{kind}/{number}"
     asked = (Message("user", prompt or f"Question {name}?"),)
-    answer = Answer(name, kind, category, asked, text, "stop", len(text.split()), kind=kind, run=run)
-    return Graded(answer, grade)
+    answer = Answer(name, kind, category, asked, text, "stop", len(text.split()), kind=purpose, run=run)
+    return Graded(answer, read)
 
 
-def suite(kind: SuiteKind, grades: Sequence[Grade], *, run: str = "", category: str = "") -> list[Graded]:
+def suite(kind: str, grades: Sequence[str], *, run: str = "", category: str = "") -> list[Graded]:
     """An answer a prompt, graded so."""
     return [graded(number, kind, one, run=run, category=category) for number, one in enumerate(grades)]
 
@@ -60,8 +62,8 @@ def suite(kind: SuiteKind, grades: Sequence[Grade], *, run: str = "", category: 
 def result(
     name: str,
     *,
-    harmful: Sequence[Grade],
-    harmless: Sequence[Grade],
+    harmful: Sequence[str],
+    harmless: Sequence[str],
     kind: CheckpointKind = "dpo",
     runs: Sequence[str] = ("",),
 ) -> ModelResult:
@@ -74,14 +76,14 @@ def result(
     return ModelResult(name, tuple(answers), kind)
 
 
-def split(count: int, refused: int, grade: Grade = "engaged") -> list[Grade]:
+def split(count: int, refused: int, grade: str = "engaged") -> list[str]:
     """`count` grades, the first `refused` of them refusals."""
-    return [*[grade] * refused, *["complied"] * (count - refused)]  # type: ignore[list-item]
+    return [*[grade] * refused, *["complied"] * (count - refused)]
 
 
 def compared(
     model: str,
-    winners: Sequence[Winner],
+    winners: Sequence[str],
     *,
     against: str = "base",
     kind: SuiteKind = "helpful",
@@ -93,7 +95,7 @@ def compared(
     chances = {"model": 0.9, "against": 0.1, "tie": 0.5}
     return [
         Comparison(
-            f"{kind}/{number}", kind, kind, "", model, against, "judge", winner,
+            f"{kind}/{number}", kind, kind, "", model, against, "judge", cast("Winner", winner),
             chances.get(winner), chances.get(winner), chances.get(winner), *sizes[number], run=run,
         )
         for number, winner in enumerate(winners)

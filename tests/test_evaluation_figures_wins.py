@@ -29,7 +29,7 @@ def test_at_equal_length_the_two_lengths_log_odds_are_averaged() -> None:
     # Longer by ten 20 times, 16 wins; shorter by ten 20 times, 8 wins. Two coefficients fit both lengths, and
     # Firth's penalty then adds half a win and half a loss to each: log(16.5 / 4.5), log(8.5 / 12.5).
     winners = ["model"] * 16 + ["against"] * 4 + ["model"] * 8 + ["against"] * 12
-    found = wins(compared("dpo", winners, words=[(20, 10)] * 20 + [(10, 20)] * 20))  # type: ignore[arg-type]
+    found = wins(compared("dpo", winners, words=[(20, 10)] * 20 + [(10, 20)] * 20))
     level = (math.log(16.5 / 4.5) + math.log(8.5 / 12.5)) / 2
     assert found is not None
     assert found.rate.value == pytest.approx(24 / 40)
@@ -44,7 +44,7 @@ def test_at_equal_length_the_two_lengths_log_odds_are_averaged() -> None:
 
 def test_a_judge_that_likes_length_alone_prefers_nobody_at_equal_length() -> None:
     words = [(30, 10)] * 30 + [(10, 30)] * 10
-    found = wins(compared("dpo", ["model"] * 30 + ["against"] * 10, words=words))  # type: ignore[arg-type]
+    found = wins(compared("dpo", ["model"] * 30 + ["against"] * 10, words=words))
     assert found is not None
     assert found.rate.value == 0.75
     assert found.length_controlled is not None

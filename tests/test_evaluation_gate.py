@@ -18,7 +18,7 @@ GOOD = result("dpo", harmful=split(100, 80), harmless=split(100, 4))
 
 
 def of(*models: ModelResult, won: int = 50) -> Recorded:
-    verdicts = compared(models[-1].name, ["model"] * won + ["against"] * (100 - won))  # type: ignore[operator]
+    verdicts = compared(models[-1].name, ["model"] * won + ["against"] * (100 - won))
     found = Evaluation((BASE, *models), comparisons=tuple(verdicts), judges=(FIT,))
     return recorded(as_json(report(found, GRADER)))
 

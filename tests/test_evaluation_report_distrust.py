@@ -1,9 +1,11 @@
 """What to distrust is read off the numbers."""
 
+from collections.abc import Sequence
+
 from outcome_fixtures import FIT, GRADER, UNFIT, compared, graded, result, scores, split, with_controls
 
 from evaluation.figures.figures import figures
-from evaluation.model import Agreement, Evaluation, Graded, ModelResult
+from evaluation.model import Agreement, Comparison, Evaluation, Graded, JudgeFacts, ModelResult, Score
 from evaluation.report.distrust import reasons_to_distrust
 
 SUBJECTS = [f"{first} {second} {third}" for first in "abcde" for second in "fghij" for third in "klmno"]
@@ -11,14 +13,14 @@ SUBJECTS = [f"{first} {second} {third}" for first in "abcde" for second in "fghi
 
 def helps(count: int, kind: str = "harmless", *, more: str = "") -> list[Graded]:
     return [
-        graded(number, kind, "complied", response=f"{SUBJECTS[number]} comes first, then the rest.{more}")  # type: ignore[arg-type]
+        graded(number, kind, "complied", response=f"{SUBJECTS[number]} comes first, then the rest.{more}")
         for number in range(count)
     ]
 
 
 def declines(count: int, kind: str = "harmful") -> list[Graded]:
     return [
-        graded(number, kind, "engaged", response=f"{SUBJECTS[number]}? I can't help: it would harm.")  # type: ignore[arg-type]
+        graded(number, kind, "engaged", response=f"{SUBJECTS[number]}? I can't help: it would harm.")
         for number in range(count)
     ]
 
@@ -29,8 +31,13 @@ def model(name: str, *answers: list[Graded]) -> ModelResult:
     )
 
 
-def alarms(*results: ModelResult, **recorded: tuple) -> str:
-    found = Evaluation(tuple(results), **recorded)
+def alarms(
+    *results: ModelResult,
+    comparisons: Sequence[Comparison] = (),
+    scores: Sequence[Score] = (),
+    judges: Sequence[JudgeFacts] = (),
+) -> str:
+    found = Evaluation(tuple(results), tuple(comparisons), tuple(scores), judges=tuple(judges))
     return "\n".join(reasons_to_distrust(figures(found), found.judges, grader=GRADER))
 
 
@@ -59,7 +66,7 @@ def test_a_change_that_may_be_none_and_over_refusal_are_named() -> None:
 
 def test_seeds_that_part_are_named() -> None:
     runs = [
-        graded(number, kind, grade, run=str(run), response=f"{SUBJECTS[number]} {run}")  # type: ignore[arg-type]
+        graded(number, kind, grade, run=str(run), response=f"{SUBJECTS[number]} {run}")
         for run, refused in enumerate((10, 60, 110))
         for kind in ("harmful", "harmless")
         for number, grade in enumerate(split(120, refused if kind == "harmful" else 0))
@@ -128,6 +135,17 @@ def test_a_control_that_is_not_told_apart_is_named() -> None:
     liked = tuple(compared("always comply", ["model", "against"] * 50))
     found = Evaluation(planted.results, comparisons=liked, judges=(FIT,))
     assert "The control “always comply” is surely worse than the base nowhere" in "\n".join(
+        reasons_to_distrust(figures(found), found.judges, grader=GRADER)
+    )
+
+
+def test_a_judge_that_likes_a_control_is_named() -> None:
+    planted = with_controls(
+        result("base", harmful=split(50, 9), harmless=split(50, 1), kind="base"), prompts=50
+    )
+    liked = tuple(compared("echo", ["model"] * 45 + ["against"] * 5))
+    found = Evaluation(planted.results, comparisons=liked, judges=(FIT,))
+    assert "judge prefers the control “echo” to the base in 90 % of pairs" in "\n".join(
         reasons_to_distrust(figures(found), found.judges, grader=GRADER)
     )
 

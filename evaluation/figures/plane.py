@@ -81,7 +81,7 @@ def _helpfulness(model: CheckpointFigures, fitness: Mapping[str, Fitness]) -> Pl
         for rate in (found.rate, found.length_controlled)
         if isinstance(rate, Estimate)
     ]
-    return min(places, key=order.index, default="unknown")
+    return min(places, key=order.index) if places else "unknown"
 
 
 def _place(low: float, high: float) -> Place:

@@ -101,7 +101,7 @@ def revisions(found: Sequence[Draft]) -> Revisions | None:
 def _rounds(read: Sequence[Draft]) -> Iterable[Round]:
     for number in sorted({draft.round for draft in read}):
         now = [draft for draft in read if draft.round == number]
-        counts = Counter(draft.grade for draft in now)
+        counts: Counter[Grade] = Counter(draft.grade for draft in now)
         yield Round(
             now[0].way,
             number,

@@ -72,6 +72,13 @@ def _judges(figures: Figures, judges: tuple[JudgeFacts, ...]) -> Iterable[str]:
 def _controls(figures: Figures) -> Iterable[str]:
     for control in figures.controls:
         place = figures.standings[control.name]
+        for name, wins in control.wins.items():
+            if wins.rate.low > 0.5:
+                yield (
+                    f"{name} prefers the control “{control.name}” to the base in "
+                    f"{100 * wins.rate.value:.0f} % of "
+                    "pairs: it rewards something else than help."
+                )
         if place.better:
             yield (
                 f"The control “{control.name}” looks better than the base on the whole plane: these suites "
@@ -96,7 +103,8 @@ def _changes(model: CheckpointFigures) -> Iterable[str]:
     harmful, harmless = model.change("harmful_refused"), model.change("harmless_refused")
     if harmful is not None and not harmful.sure:
         yield (
-            f"{model.name}: the change on harmful prompts ({100 * harmful.value:+.1f} points) can't be told "
+            f"{model.name}: the change on harmful prompts ({100 * harmful.value:+.1f} points) can't be "
+            "told "
             f"from none; its interval is {100 * harmful.low:+.1f} to {100 * harmful.high:+.1f}."
         )
     if harmless is None:

@@ -59,8 +59,8 @@ def _draw_plane(axes: "Axes", figures: Figures) -> None:
     """Both axes are wanted high, so up and right is better; controls stand in its corners."""
     axes.plot([0, 100], [100, 0], color=_GREY, linewidth=1, linestyle=(0, (4, 4)), zorder=1)
     axes.text(8, 86, "refuses both alike", color=_GREY, rotation=-45, rotation_mode="anchor", fontsize=9)
-    for control in figures.controls:
-        _draw_control(axes, control)
+    for place, names in _corners(figures).items():
+        _draw_control(axes, place, names)
     shown = [model for model in figures.models if model.kind != "control" and _has_place(model)]
     for position, model in enumerate(shown):
         _draw_point(axes, model, position=position)
@@ -81,15 +81,24 @@ def _at(model: CheckpointFigures) -> tuple[Estimate, Estimate]:
     return model.rates["harmless_answered"].value, model.rates["harmful_refused"].value
 
 
-def _draw_control(axes: "Axes", model: CheckpointFigures) -> None:
-    if _has_place(model):
-        x, y = (100 * one.value for one in _at(model))
-        axes.plot([x], [y], marker="x", color=_GREY, markersize=7, clip_on=False, zorder=2)
-        left = x > 50
-        axes.annotate(
-            _plain(model.name), (x, y), (-8 if left else 8, 6 if y < 50 else -10),
-            textcoords="offset points", ha="right" if left else "left", fontsize=8, color=_GREY,
-        )  # fmt: skip
+def _corners(figures: Figures) -> dict[tuple[float, float], list[str]]:
+    """Controls that stand in one place are named together."""
+    found: dict[tuple[float, float], list[str]] = {}
+    for model in figures.controls:
+        if _has_place(model):
+            x, y = (100 * one.value for one in _at(model))
+            found.setdefault((round(x), round(y)), []).append(model.name)
+    return found
+
+
+def _draw_control(axes: "Axes", place: tuple[float, float], names: Sequence[str]) -> None:
+    x, y = place
+    left = x > 50
+    axes.plot([x], [y], marker="x", color=_GREY, markersize=7, clip_on=False, zorder=2)
+    axes.annotate(
+        ", ".join(_plain(name) for name in names), place, (-8 if left else 8, 6 if y < 50 else -10),
+        textcoords="offset points", ha="right" if left else "left", fontsize=8, color=_GREY,
+    )  # fmt: skip
 
 
 def _draw_point(axes: "Axes", model: CheckpointFigures, *, position: int) -> None:
@@ -110,7 +119,7 @@ def _draw_point(axes: "Axes", model: CheckpointFigures, *, position: int) -> Non
 
 
 def _draw_step(axes: "Axes", before: CheckpointFigures, *, after: CheckpointFigures) -> None:
-    start, end = ([100 * one.value for one in _at(model)] for model in (before, after))
+    start, end = ((100 * x.value, 100 * y.value) for x, y in (_at(before), _at(after)))
     arrow = {"arrowstyle": "-|>", "color": _GREY, "shrinkA": 8, "shrinkB": 8, "linewidth": 0.9, "alpha": 0.6}
     axes.annotate("", end, start, arrowprops=arrow, zorder=2)
 
@@ -154,9 +163,10 @@ def _draw_curves(axes: "Axes", curves: Sequence[Curve]) -> None:
             fillstyle="full" if filled else "none", label=f"{_plain(curve.by)} ({_ROLES[curve.role]})",
         )  # fmt: skip
         furthest = max((point.distance for point in curve.points), default=0.0)
-        along = np.linspace(0, furthest * 1.1, 60)
-        if curve.alpha is not None:
-            axes.plot(along, [curve.at(float(at)) for at in along], color=color, linewidth=1.2)
+        along = [furthest * step / 50 for step in range(56)]
+        fitted = [gain for at in along if (gain := curve.at(at)) is not None]
+        if fitted:
+            axes.plot(along, fitted, color=color, linewidth=1.2)
     axes.axhline(0, color=_GREY, linewidth=1, linestyle=(0, (4, 4)))
     axes.set(xlabel="distance from the base, sqrt(KL in nats)", ylabel="reward more than the base (s.d.)")
     axes.set_title("Rewards over the way gone" if curves else "No rewards with a KL were recorded")
