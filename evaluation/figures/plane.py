@@ -74,7 +74,7 @@ def _change(model: CheckpointFigures, measure: str) -> Place:
 def _helpfulness(model: CheckpointFigures, fitness: Mapping[str, Fitness]) -> Place:
     """The most doubtful of the fit judges' verdicts."""
     order: Sequence[Place] = ("worse", "open", "no worse", "better")
-    places = [
+    places: list[Place] = [
         _place(rate.low - 0.5, rate.high - 0.5)
         for judge, found in model.wins.items()
         if fitness.get(judge) == "fit"
