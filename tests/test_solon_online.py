@@ -58,6 +58,31 @@ training:
     logging_steps: 1
 """
 
+CHAINED = """\
+name: chained
+constitution: starter
+data:
+  red_team: {path: red.jsonl}
+models:
+  assistant: {model: MODEL, device: cpu, dtype: float32}
+critique:
+  respond: {max_tokens: 8}
+  critique: {max_tokens: 8}
+  revise: {max_tokens: 8}
+  selection: {keep_cut_off: all, max_repetition: 1, max_similarity: 1}
+labeling: {pairs: [revision], decide: construction, min_label_mass: 0}
+training:
+  reward: {dtype: float32, max_length: 512, held_out: 0}
+  ppo:
+    dtype: float32
+    batch_size: 2
+    gradient_accumulation_steps: 1
+    generation_batch_size: 4
+    max_length: 256
+    max_completion_length: 6
+    logging_steps: 1
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> Path:
@@ -155,3 +180,16 @@ async def test_a_judge_that_failed_its_audit_stops_what_asks_it_and_nothing_else
     settings = allowed.online("online_dpo")
     assert settings is not None
     assert "failed its audit" in online_warning(allowed, folder, settings)
+
+
+def test_one_run_goes_from_labels_through_a_reward_model_to_ppo(
+    project: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    (project / "chained.yaml").write_text(CHAINED.replace("MODEL", str(tiny_model)))
+    assert main(["run", "chained.yaml", "--out", "out"]) == 0
+    models = project / "out" / "models"
+    metrics = json.loads((models / "ppo" / "metrics.json").read_text())
+    assert {"score/reward", "kl", "explained_variance"} <= set(metrics)
+    assert "| step | score | kl |" in (models / "ppo" / "README.md").read_text()
+    assert (models / "reward" / "reward.json").is_file()
