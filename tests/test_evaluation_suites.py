@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from critique.model import Request
 from evaluation.answer import Question
 from evaluation.model import SuiteKind
 from evaluation.settings import SuiteSettings
 from evaluation.suites import SHIPPED, questions, shipped_path, stratified
+from pipeline.row_content import conversation_of
 from pipeline.rows import InputError, Row, iter_file
 from prompts.message import Message
+from solon.inputs import check_disjoint
 
 
 def rows(*values: Mapping[str, object]) -> list[Row]:
@@ -122,6 +125,23 @@ def test_the_shipped_suites_are_whole_and_of_their_kind(name: str) -> None:
     assert {question.kind for question in asked} == {SHIPPED[name]}
     assert len(asked) >= 60
     assert min(Counter(question.category for question in asked).values()) >= 8
+
+
+def test_no_shipped_prompt_is_one_that_the_quickstart_trains_on() -> None:
+    quickstart = Path(__file__).parent.parent / "recipes" / "quickstart"
+    trained = [
+        Request(str(row.values.get("id")), "helpful", conversation_of(row))
+        for name in ("red_team_train", "harmless_train", "red_team_heldout", "harmless_heldout")
+        for row in iter_file(quickstart / f"{name}.jsonl")
+        if isinstance(row, Row)
+    ]
+    shipped = [
+        Request(str(row.values.get("id")), "helpful", conversation_of(row))
+        for path in map(shipped_path, SHIPPED)
+        for row in (iter_file(path) if path else ())
+        if isinstance(row, Row)
+    ]
+    check_disjoint(trained, shipped)
 
 
 def test_only_shipped_names_are_shipped() -> None:
