@@ -8,7 +8,7 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit bench-judges bench-ppo clean
+        bench-audit bench-judges bench-ppo bench-ppo-rival bench-training clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,8 @@ help:
 	@echo "make bench-overhead    what asking a server costs, beside bare aiohttp (RIVALS=1: and other clients)"
 	@echo "make bench-audit       whether an audit's intervals cover the truth of 1,000 simulated judges"
 	@echo "make bench-judges      DATA=FOLDER: every way to label against people's labels"
+	@echo "make bench-training    a step of DPO beside plain TRL, and how good the memory estimate is"
+	@echo "make bench-ppo-rival   PPO against the last TRL that had it, in .venv-trl-1.12"
 	@echo "make clean             remove .venv, .venv-vllm and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
@@ -51,6 +53,15 @@ bench-audit: $(VENV)/.ready
 bench-ppo: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/ppo_oracle.py
 
+# Memory of PPO on one shared base and rewards that are verified have scripts of their own.
+bench-training: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/training.py
+	@for script in $(wildcard benchmarks/ppo_memory.py benchmarks/shared_base.py benchmarks/rlvr.py \
+	    benchmarks/gsm8k.py); do $(BIN)/python $$script || exit 1; done
+
+bench-ppo-rival: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/ppo_rival.py
+
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -69,7 +80,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) .venv-trl-1.12 build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python $(VLLM_VENV)/bin/python:

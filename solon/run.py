@@ -63,7 +63,7 @@ from solon.stage_inputs import made_from
 from solon.work import RunError, SizedRows, Work, run_stage
 from training.data import reasons
 from training.model import Trained, TrainingProgress
-from training.settings import MethodName, PPOSettings
+from training.settings import MethodName, PPOSettings, TrainerSettings
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
@@ -94,6 +94,65 @@ def run(
         asyncio.run(work.go(stages or loaded.recipe.stages))
 
 
+def follow(loaded: LoadedRecipe, folder: RunFolder, reporter: Reporter) -> None:
+    """Train beside the first process of several, by each method that it begins, and write nothing.
+
+    Raises:
+        TrainingError: as the first process does.
+    """
+    from training.processes import shared
+
+    while (method := shared(lambda: cast("MethodName | None", None))) is not None:
+        work = _Run(loaded, folder, reporter, None, Progress(folder.progress), Stop())
+        work.training(method).train()
+
+
+def looked_at(
+    loaded: LoadedRecipe, folder: RunFolder, methods: Sequence[MethodName], reporter: Reporter
+) -> Iterator["Training"]:
+    """What each method would be given, one after the other; nothing is written.
+
+    Raises:
+        RunError: what it learns from is not there.
+    """
+    work = _Run(loaded, folder, reporter, None, Progress(folder.progress), Stop())
+    yield from map(work.training, methods)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a method is given: rows, the model to go on from, settings; `judged`: by labels of a judge."""
+
+    method: MethodName
+    rows: Iterable[Mapping[str, object]]
+    model: ModelSettings
+    settings: TrainerSettings
+    judged: bool
+    out: Path
+    seed: int
+
+    def train(
+        self,
+        *,
+        card: Mapping[str, str] | None = None,
+        samples: Sequence[Conversation] = (),
+        progress: Callable[[TrainingProgress], None] | None = None,
+    ) -> Trained:
+        """Raises `TrainingError`, as `training.method` says."""
+        from training.methods import METHODS
+
+        return METHODS[self.method](
+            self.rows,
+            model=self.model,
+            settings=self.settings,
+            out=self.out,
+            seed=self.seed,
+            card=card or {},
+            samples=samples,
+            progress=progress,
+        )
+
+
 def _journal(folder: RunFolder, reporter: Reporter) -> Journal:
     beside = (estimate_folder(folder.path), diff_folder(folder.path))
     also = [place / folder.answers.name for place in beside]
@@ -110,7 +169,7 @@ class _Run:
     loaded: LoadedRecipe
     folder: RunFolder
     reporter: Reporter
-    journal: Journal
+    journal: Journal | None
     progress: Progress
     stop: Stop
     seconds: dict[str, float] = field(default_factory=dict)
@@ -216,29 +275,17 @@ class _Run:
 
     async def train(self, method: MethodName) -> None:
         """Train by a method: all but SFT go on from the SL model, and need labels that pass the gate."""
-        settings = self.loaded.recipe.section(method)
-        if settings is None:
-            raise RunError(
-                f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
-            )
-        judged = method in LEARN_FROM_LABELS
-        if isinstance(settings, PPOSettings):
-            judged, settings = settings.uses_run, self._rewarded(settings)
-        if judged:
+        given = self.training(method)
+        if given.judged:
             require_fit(self.loaded, self.folder)
-        from training.methods import METHODS
+        from training.processes import shared
 
-        rows, out = self._learnt_from(method), self.folder.model(method)
-        self._make_room(method, out)
+        self._make_room(method, given.out)
+        shared(lambda: method)  # the other processes wait for this, in `follow`
         with self._bar(method) as progress:
             trained = await asyncio.to_thread(
-                METHODS[method],
-                rows,
-                model=self.loaded.assistant if method == "sft" else self._sl_model(),
-                settings=settings,
-                out=out,
-                seed=self.loaded.recipe.seed,
-                card=self._facts() | (self._judge_facts() if judged else {}),
+                given.train,
+                card=self._facts() | (self._judge_facts() if given.judged else {}),
                 samples=self._sample_conversations(),
                 progress=progress,
             )
@@ -310,6 +357,26 @@ class _Run:
 
     # What the stages share.
 
+    def training(self, method: MethodName) -> Training:
+        """What a method is to be given; `RunError` where that is not there."""
+        settings = self.loaded.recipe.section(method)
+        if settings is None:
+            raise RunError(
+                f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
+            )
+        judged = method in LEARN_FROM_LABELS
+        if isinstance(settings, PPOSettings):
+            judged, settings = settings.uses_run, self._rewarded(settings)
+        return Training(
+            method,
+            self._learnt_from(method),
+            self.loaded.assistant if method == "sft" else self._sl_model(),
+            cast("TrainerSettings", settings),
+            judged,
+            self.folder.model(method),
+            self.loaded.recipe.seed,
+        )
+
     def _sample_conversations(self) -> list[Conversation]:
         """A few held-out prompts of each suite, for the samples beside a trained model."""
         return [
@@ -378,6 +445,8 @@ class _Run:
     @contextlib.asynccontextmanager
     async def _engines(self, **roles: ModelSettings) -> AsyncIterator[Context]:
         """Engines by role, and what their rows share."""
+        if self.journal is None:
+            raise RunError("models are asked by the first process alone, which has the journal")
         bounds = {role: in_flight(settings) for role, settings in roles.items()}
         async with open_roles(roles, self.reporter.say) as engines:
             seed = self.loaded.recipe.seed

@@ -16,6 +16,7 @@ from engine.local_model import locate
 from engine.model_folder import content_digest
 from engine.settings import ModelSettings
 from pipeline.disk import sync_folder
+from training import processes
 from training.data import Row
 from training.model import TrainingError
 from training.settings import TrainerSettings
@@ -48,6 +49,11 @@ class Workspace:
     @property
     def checkpoints(self) -> Path:
         return self.partial / "checkpoints"
+
+    @property
+    def events(self) -> Path:
+        """What TensorBoard was told; `transformers` writes it below the checkpoints."""
+        return self.checkpoints / "runs"
 
     @property
     def result(self) -> Path:
@@ -107,6 +113,8 @@ def inputs_digest(
         "weights": [_weights(model.model), content_digest(model.adapter) if model.adapter else ""],
         "settings": settings.decisive(),
         "seed": seed,
+        # A step of several processes is several batches.
+        **({"processes": processes.count()} if processes.count() > 1 else {}),
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for row in rows:
