@@ -112,7 +112,7 @@ def test_a_reward_is_read_at_the_last_token(tiny_model: Path) -> None:
 
 def test_of_a_prompt_that_is_to_be_answered_nothing_is_learned_yet(tiny_model: Path) -> None:
     settings = PPOSettings.model_validate(
-        {"reward_funcs": [{"function": "brevity"}], "max_length": 64, "max_completion_length": 8}
+        {"reward_funcs": ({"function": "brevity"},), "max_length": 64, "max_completion_length": 8}
     )
     rows = tokens("ppo", [{"prompt": [{"role": "user", "content": "Hm?"}]}], settings, tiny_model)
     [text] = texts(rows.dataset[0])
