@@ -55,7 +55,7 @@ bench-ppo: $(VENV)/.ready-dev
 
 # Memory of PPO on one shared base and rewards that are verified have scripts of their own.
 bench-training: $(VENV)/.ready-dev
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/training_steps.py
 	@for script in $(wildcard benchmarks/ppo_memory.py benchmarks/shared_base.py benchmarks/rlvr.py \
 	    benchmarks/gsm8k.py); do $(BIN)/python $$script || exit 1; done
 

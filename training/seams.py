@@ -143,6 +143,16 @@ class StepsToProgress(TrainerCallback):
         )
 
 
+def without_number(trainer: Trainer) -> None:
+    """Call a CPU among several processes `cpu`, as everywhere else.
+
+    accelerate numbers it, `transformers` loads a checkpoint's optimizer onto what it is called, and torch
+    knows no `cpu:0`.
+    """
+    if trainer.args.device.type == "cpu":
+        trainer.args.__dict__["_setup_devices"] = torch.device("cpu")
+
+
 class _AtTheEnd(TrainerCallback):
     """Measures when training has ended, and tells trackers."""
 

@@ -24,7 +24,7 @@ from training.load import precision
 from training.model import Progress, Trained, TrainingError
 from training.samples import answer, write_samples
 from training.save import save_divided, save_weights, write_json, write_recipe
-from training.seams import REFERENCE_ADAPTER, StepsToProgress, measured_at_the_end, silence
+from training.seams import REFERENCE_ADAPTER, StepsToProgress, measured_at_the_end, silence, without_number
 from training.settings import MethodName, TrainerSettings
 from training.tokens import TokenizedRows
 from training.workspace import Workspace
@@ -195,6 +195,7 @@ def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapp
 
 def _train(trainer: Trainer, workspace: Workspace, progress: Progress | None) -> float:
     silence(trainer)
+    without_number(trainer)
     if progress is not None:
         trainer.add_callback(StepsToProgress(progress))
     checkpoint = processes.shared(lambda: _checkpoint(workspace))

@@ -1,6 +1,6 @@
 """What a step of DPO costs beside plain TRL, by its parts, and how good the memory estimate is.
 
-    python benchmarks/training.py [--pairs 16] [--turns 3] [--lora] [--dtype float32]
+    python benchmarks/training_steps.py [--pairs 16] [--turns 3] [--lora] [--dtype float32]
 
 The embedded model on worked examples of the quickstart's constitution, revision before response, three
 epochs, one thread. By turns, each in a process of its own:
