@@ -102,9 +102,14 @@ def follow(loaded: LoadedRecipe, folder: RunFolder, reporter: Reporter) -> None:
     """
     from training.processes import shared
 
-    while (method := shared(lambda: cast("MethodName | None", None))) is not None:
+    while (method := shared(_nothing)) is not None:
         work = _Run(loaded, folder, reporter, None, Progress(folder.progress), Stop())
         work.training(method).train()
+
+
+def _nothing() -> MethodName | None:
+    """What a process that only follows has to say of what is trained next."""
+    return None
 
 
 def looked_at(
