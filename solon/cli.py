@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from solon.errors import BAD_INPUT, FAILED, INTERRUPTED, BadInputError, exit_code, is_stop
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from constitution.model import Constitution
     from solon.gate import Asked
     from solon.recipe import LoadedRecipe, Stage
+    from training.settings import MethodName
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -84,7 +85,9 @@ def _stopped(given: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    print(_visible(text), file=sys.stderr)
+    # Of several processes, as `accelerate launch` starts them, the first one speaks.
+    if os.environ.get("RANK", "0") == "0":
+        print(_visible(text), file=sys.stderr)
 
 
 def _visible(text: str) -> str:
@@ -137,10 +140,15 @@ def _add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     )
     for name, purpose, only in stages:
         parser = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
-        parser.set_defaults(command=_run, only=only, method=None, resumes=True)
+        parser.set_defaults(command=_run, only=only, method=None, dry_run=False, resumes=True)
         if name == "train":
             parser.add_argument(
                 "method", metavar="METHOD", choices=(*METHODS, ALL), help=f"{', '.join(METHODS)}, or {ALL}"
+            )
+            parser.add_argument(
+                "--dry-run",
+                action="store_true",
+                help="show token counts, a batch, parameters and memory; train nothing, write nothing",
             )
         _add_recipe(parser)
         _add_consent(parser)
@@ -243,10 +251,20 @@ def _add_watching_commands(commands: "argparse._SubParsersAction[argparse.Argume
     status.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     status.set_defaults(command=_status, resumes=False)
     _add_annotate(commands)
+    _add_export(commands)
     estimate = commands.add_parser("estimate", help="calls, tokens, time and money of a run, from a sample")
     _add_recipe(estimate)
     _add_estimate_options(estimate)
     estimate.set_defaults(command=_estimate, resumes=True)
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    purpose = "a run's datasets and rewards for a trainer of another project, with launch scripts"
+    parser = commands.add_parser("export", help=purpose, description=purpose.capitalize() + ".")
+    parser.add_argument("project", choices=("openrlhf", "verl"), help="openrlhf (0.11) or verl (0.9)")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    parser.set_defaults(command=_export, resumes=False)
 
 
 def _add_annotate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -360,7 +378,21 @@ def _run(given: argparse.Namespace) -> int:
     from solon.recipe import load_recipe
 
     loaded = load_recipe(given.recipe, given.settings)
-    return _go(loaded, _stages(loaded, given), given)
+    stages = _stages(loaded, given)
+    return _dry_run(loaded, stages, given) if given.dry_run else _go(loaded, stages, given)
+
+
+def _dry_run(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Namespace) -> int:
+    from solon.run_folder import RunFolder, default_out
+
+    out = given.out or default_out(loaded.recipe)
+    _require_sound(loaded, out)
+    from solon.dry_run import dry_run
+
+    _hush_libraries(loaded)
+    for text in dry_run(loaded, RunFolder(out), cast("tuple[MethodName, ...]", stages)):
+        sys.stdout.write(text)
+    return 0
 
 
 def _evaluate(given: argparse.Namespace) -> int:
@@ -435,8 +467,14 @@ def _audit(given: argparse.Namespace) -> int:
 def _go(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Namespace) -> int:
     from solon.console import reporter
     from solon.run_folder import default_out, open_run_folder
+    from solon.together import follow, meet, part, several, speaks
 
     out = given.out or default_out(loaded.recipe)
+    if several():
+        meet(loaded, stages, METHODS)
+        if not speaks():
+            follow(loaded, out)
+            return 0
     _require_sound(loaded, out, accept_changes=given.accept_changes)
     question = _asked(loaded, given) if "evaluate" in stages else None
     from solon.interrupt import stoppable
@@ -446,6 +484,8 @@ def _go(loaded: "LoadedRecipe", stages: "tuple[Stage, ...]", given: argparse.Nam
         folder = open_run_folder(out, loaded, accept_changes=given.accept_changes)
         _hush_libraries(loaded)
         run(loaded, folder, stages, reporter(), stop=stop)
+    if several():
+        part()
     return 0 if question is None else _gated(question, out)
 
 
@@ -466,6 +506,13 @@ def _annotate(given: argparse.Namespace) -> int:
     else:
         said = summary(given.run) if given.votes is None else import_votes(given.run, given.votes)
     sys.stdout.write(_visible(said))
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    from solon.export import export
+
+    sys.stdout.write(export(given.project, given.run, given.out))
     return 0
 
 

@@ -65,7 +65,7 @@ from solon.work import RunError, SizedRows, Work
 from training.data import reasons
 from training.judge import OnlineJudge
 from training.model import Trained, TrainingProgress
-from training.settings import MethodName, OnlineSettings
+from training.settings import MethodName, OnlineSettings, TrainerSettings
 
 Row = TypeVar("Row", bound=HasId)
 Record = TypeVar("Record")
@@ -98,12 +98,78 @@ def run(
         asyncio.run(work.go(stages or loaded.recipe.stages))
 
 
+def follow(loaded: LoadedRecipe, folder: RunFolder, reporter: Reporter) -> None:
+    """Train beside the first process of several, by each method that it begins, and write nothing.
+
+    Raises:
+        TrainingError: as the first process does.
+    """
+    from training.processes import shared
+
+    while (method := shared(_nothing)) is not None:
+        work = _Run(loaded, folder, reporter, None, Progress(folder.progress), Stop())
+        work.training(method).train()
+
+
+def _nothing() -> MethodName | None:
+    """What a process that only follows has to say of what is trained next."""
+    return None
+
+
+def looked_at(
+    loaded: LoadedRecipe, folder: RunFolder, methods: Sequence[MethodName], reporter: Reporter
+) -> Iterator["Training"]:
+    """What each method would be given, one after the other; nothing is written.
+
+    Raises:
+        RunError: what it learns from is not there.
+    """
+    work = _Run(loaded, folder, reporter, None, Progress(folder.progress), Stop())
+    yield from map(work.training, methods)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a method is given: rows, the model to go on from, settings; `judged`: its judge has to be fit."""
+
+    method: MethodName
+    rows: Iterable[Mapping[str, object]]
+    model: ModelSettings
+    settings: TrainerSettings
+    judged: bool
+    out: Path
+    seed: int
+
+    def train(
+        self,
+        *,
+        card: Mapping[str, str] | None = None,
+        samples: Sequence[Conversation] = (),
+        progress: Callable[[TrainingProgress], None] | None = None,
+        judge: OnlineJudge | None = None,
+    ) -> Trained:
+        """Raises `TrainingError`, as `training.method` says."""
+        from training.methods import METHODS
+
+        return METHODS[self.method](
+            self.rows,
+            model=self.model,
+            settings=self.settings,
+            out=self.out,
+            seed=self.seed,
+            card=card or {},
+            samples=samples,
+            progress=progress,
+            judge=judge,
+        )
+
+
 @dataclass
 class _Run:
     loaded: LoadedRecipe
     folder: RunFolder
     reporter: Reporter
-    journal: Journal
+    journal: Journal | None
     progress: Progress
     stop: Stop
     seconds: dict[str, float] = field(default_factory=dict)
@@ -209,29 +275,17 @@ class _Run:
 
     async def train(self, method: MethodName) -> None:
         """Train by a method: all but SFT go on from the SL model, and need a judge that passes the gate."""
-        settings = self.loaded.recipe.section(method)
-        if settings is None:
-            raise RunError(
-                f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
-            )
-        online = self.loaded.online(method)
-        if online is not None:
-            settings = self._rewarded(online)
-        if method in self.loaded.recipe.learns_from_judge:
+        given = self.training(method)
+        if given.judged:
             require_fit(self.loaded, self.folder)
-        from training.methods import METHODS
+        from training.processes import shared
 
-        rows, out = self._learnt_from(method), self.folder.model(method)
-        self._make_room(method, out)
+        self._make_room(method, given.out)
+        shared(lambda: method)  # the other processes wait for this, in `follow`
         async with self._online_judge(method) as judge:
             with self._bar(method) as progress:
                 trained = await asyncio.to_thread(
-                    METHODS[method],
-                    rows,
-                    model=self.loaded.assistant if method == "sft" else self._sl_model(),
-                    settings=settings,
-                    out=out,
-                    seed=self.loaded.recipe.seed,
+                    given.train,
                     card=self._facts() | self._judge_facts(method),
                     samples=self._sample_conversations(),
                     progress=progress,
@@ -298,6 +352,26 @@ class _Run:
         report_on(replace(found, facts=facts), [self.folder], self.folder.path, reporter=self.reporter)
 
     # What the stages share.
+
+    def training(self, method: MethodName) -> Training:
+        """What a method is to be given; `RunError` where that is not there."""
+        settings = self.loaded.recipe.section(method)
+        if settings is None:
+            raise RunError(
+                f"the recipe has no `{SECTIONS[method]}` section; add one, or leave this stage out"
+            )
+        online = self.loaded.online(method)
+        if online is not None:
+            settings = self._rewarded(online)
+        return Training(
+            method,
+            self._learnt_from(method),
+            self.loaded.assistant if method == "sft" else self._sl_model(),
+            cast("TrainerSettings", settings),
+            method in self.loaded.recipe.learns_from_judge,
+            self.folder.model(method),
+            self.loaded.recipe.seed,
+        )
 
     def _sample_conversations(self) -> list[Conversation]:
         """A few held-out prompts of each kind, for the samples beside a trained model."""
@@ -384,6 +458,8 @@ class _Run:
 
     @property
     def _asking(self) -> Asking:
+        if self.journal is None:
+            raise RunError("models are asked by the first process alone, which has the journal")
         return Asking(self.journal, self.progress, self.reporter, self.stop)
 
     def _engines(self, **roles: ModelSettings) -> AbstractAsyncContextManager[Context]:

@@ -25,6 +25,7 @@ from engine.embedded import MODEL as EMBEDDED_MODEL
 from engine.embedded import NAME as EMBEDDED
 from engine.local_model import locate, pick_device, pick_dtype
 from engine.settings import ModelSettings
+from training import processes
 from training.model import TrainingError
 from training.sampling import check_sampler
 from training.settings import OnlineSettings, TrainerSettings
@@ -56,7 +57,8 @@ def precision(model: ModelSettings, settings: TrainerSettings) -> Precision:
             f"set CUDA_VISIBLE_DEVICES={device.index} and `device: cuda`"
         )
     compute = pick_dtype(settings.dtype, device)
-    frozen = settings.use_peft and compute is torch.bfloat16
+    # FSDP divides weights of one dtype only, and computes in another by itself.
+    frozen = settings.use_peft and compute is torch.bfloat16 and not processes.divided()
     return Precision(device, compute, torch.bfloat16 if frozen else torch.float32)
 
 
@@ -163,6 +165,9 @@ def load_base(
     except (OSError, ValueError) as error:
         raise TrainingError(not_loaded(model, error)) from error
     base.config.use_cache = False
+    if processes.divided():
+        # Each process is to get its part of them, and one GPU may not hold all.
+        return cast("PreTrainedModel", base)
     return cast("PreTrainedModel", cast("torch.nn.Module", base).to(chosen.device))
 
 

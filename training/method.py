@@ -14,10 +14,11 @@ from transformers import PreTrainedTokenizerBase, Trainer
 
 from engine.settings import ModelSettings
 from prompts.message import Conversation
+from training import processes
 from training.data import Row
 from training.judge import OnlineJudge
-from training.load import Policy, check_settings, load_policy, load_tokenizer
-from training.model import Progress, Trained
+from training.load import Policy, check_settings, load_policy, load_tokenizer, precision
+from training.model import Progress, Trained, TrainingError
 from training.seams import quiet
 from training.settings import MethodName, TrainerSettings
 from training.stage import Job, Show, explained, finish, show_answers, trainer_arguments
@@ -83,18 +84,14 @@ class Method(Generic[Settings, Read]):
             TrainingError: rows, model or settings do not allow it, or `out` is taken; before any weights
                 load.
         """
-        read = self.read(rows)
         job = Job(self.stage, model, settings, seed, card, samples)
         with quiet(), explained(settings):
+            processes.join(precision(model, settings).device)
+            self._require_whole()
             tokenizer = self.tokenizer(model)
-            check_settings(model, settings)
-            tokens = self.tokenize(read, tokenizer, settings, seed)
-            columns = (*self.columns, *settings.reference_columns)
+            tokens = processes.shared(lambda: self.tokens(rows, tokenizer, model, settings, seed=seed))
             asked = "" if judge is None else judge.digest
-            digest = inputs_digest(
-                rows, columns=columns, model=model, settings=settings, seed=seed, judge=asked
-            )
-            workspace = open_workspace(out, digest)
+            workspace = processes.shared(lambda: open_workspace(out, self._digest(rows, job, asked)))
             arguments = trainer_arguments(job, workspace, rows=len(tokens))
             policy = self.load(model, settings)
             trainer = self.trainer(
@@ -109,3 +106,34 @@ class Method(Generic[Settings, Read]):
                 show=self.show,
                 progress=progress,
             )
+
+    def tokens(
+        self,
+        rows: Iterable[Row],
+        tokenizer: PreTrainedTokenizerBase,
+        model: ModelSettings,
+        settings: Settings,
+        *,
+        seed: int,
+    ) -> TokenizedRows:
+        """The rows as they are trained on, all of them checked, and the settings too.
+
+        Raises:
+            TrainingError: rows, model or settings do not allow training.
+        """
+        read = self.read(rows)
+        check_settings(model, settings)
+        return self.tokenize(read, tokenizer, settings, seed)
+
+    def _require_whole(self) -> None:
+        if self.show is not show_answers and processes.divided():
+            raise TrainingError(
+                f"{self.stage}: what it learned is measured on the whole model, of which each process here "
+                "holds a part\nlaunch it with recipes/accelerate/eight_gpus.yaml: there each has all weights"
+            )
+
+    def _digest(self, rows: Iterable[Row], job: Job, judge: str) -> str:
+        columns = (*self.columns, *job.settings.reference_columns)
+        return inputs_digest(
+            rows, columns=columns, model=job.model, settings=job.settings, seed=job.seed, judge=judge
+        )

@@ -8,7 +8,7 @@ reference on. A pair's two responses are neighbours in the dataset; drawn apart,
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -30,6 +30,8 @@ from training.model import TrainingError
 from training.tokens import TokenizedRows, encode_replies, mapped, tokenize_rows, write_tokens
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from datasets import Dataset
 
 COLUMNS = ("prompt", "completion", "label", "cut_off")
@@ -142,7 +144,7 @@ def _drawn(rows: TokenizedRows, *, batch: int, seed: int) -> TokenizedRows:
     order = np.random.default_rng(seed).permutation(len(rows))
     prompts = rows.dataset.data.column("prompt").to_numpy()[order]
     others = order[mismatched(prompts.tolist(), batch)]
-    path = Path(rows.folder.name, "drawn.arrow")
+    path = Path(cast("TemporaryDirectory[str]", rows.folder).name, "drawn.arrow")
     write_tokens(path, _placed(rows.dataset, order.tolist(), others.tolist()))
     return replace(rows, dataset=mapped(path))
 

@@ -7,16 +7,19 @@
 import importlib.metadata
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import yaml
 from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from engine.settings import ModelSettings
+from training import processes
 from training.load import public_name
+from training.seams import REFERENCE_ADAPTER
 from training.settings import TrainerSettings
 
 VERSIONED = ("solon", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
@@ -37,6 +40,19 @@ def save_weights(
     else:
         model.config.use_cache = True
         model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+
+
+def save_divided(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path, *, base: str) -> None:
+    """The same where each process holds a part of the weights; every process is to call this."""
+    trainer.save_model(str(folder))
+    processes.wait()
+    if not processes.is_first():
+        return
+    shutil.rmtree(folder / REFERENCE_ADAPTER, ignore_errors=True)
+    (folder / "training_args.bin").unlink(missing_ok=True)
+    if (folder / "adapter_config.json").is_file():
+        _name_base(folder / "adapter_config.json", base)
     tokenizer.save_pretrained(str(folder))
 
 

@@ -143,6 +143,41 @@ class StepsToProgress(TrainerCallback):
         )
 
 
+def without_number(trainer: Trainer) -> None:
+    """Call a CPU among several processes `cpu`, as everywhere else.
+
+    accelerate numbers it, `transformers` loads a checkpoint's optimizer onto what it is called, and torch
+    knows no `cpu:0`.
+    """
+    if trainer.args.device.type == "cpu":
+        trainer.args.__dict__["_setup_devices"] = torch.device("cpu")
+
+
+class _AtTheEnd(TrainerCallback):
+    """Measures when training has ended, and tells trackers."""
+
+    def __init__(self, trainer: Trainer, measure: Callable[[], Mapping[str, float]]) -> None:
+        self.trainer, self.measure = trainer, measure
+        self.measured: dict[str, float] = {}
+
+    def on_train_end(self, *where: Any, **_: object) -> None:
+        arguments, state, control = where
+        self.measured |= self.measure()
+        if self.measured:
+            told = {f"eval_{name}": value for name, value in self.measured.items()}
+            self.trainer.callback_handler.on_log(arguments, state, control, told)
+
+
+def measured_at_the_end(trainer: Trainer, measure: Callable[[], Mapping[str, float]]) -> Mapping[str, float]:
+    """What `measure` will have given when training has ended, told to trackers as `eval_NAME` besides.
+
+    They close one after the other, in the order of the trainer's callbacks: this one comes before them.
+    """
+    last = _AtTheEnd(trainer, measure)
+    trainer.callback_handler.callbacks.insert(0, last)
+    return last.measured
+
+
 def silence(trainer: Trainer) -> None:
     """Take away the callback that prints every log entry; progress goes through `StepsToProgress`."""
     trainer.remove_callback(PrinterCallback)

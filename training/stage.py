@@ -5,8 +5,8 @@
 
 import contextlib
 import json
+import math
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from engine.settings import ModelSettings
 from prompts.message import Conversation
+from training import processes
 from training.card import model_card
 from training.course import course_table
 from training.data import reasons
@@ -24,8 +25,8 @@ from training.hub import push
 from training.load import precision
 from training.model import Progress, Trained, TrainingError
 from training.samples import answer, write_samples
-from training.save import save_weights, write_json, write_recipe
-from training.seams import StepsToProgress, silence
+from training.save import save_divided, save_weights, write_json, write_recipe
+from training.seams import StepsToProgress, measured_at_the_end, silence, without_number
 from training.settings import MethodName, TrainerSettings
 from training.tokens import TokenizedRows
 from training.workspace import Workspace
@@ -59,7 +60,9 @@ def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str,
         "per_device_train_batch_size": settings.batch_size,
         "gradient_accumulation_steps": settings.gradient_accumulation_steps,
         # The first step of a warm-up has rate 0, so a short run has none.
-        "warmup_steps": int(settings.warmup_ratio * settings.optimizer_steps(rows)),
+        "warmup_steps": int(
+            settings.warmup_ratio * settings.optimizer_steps(math.ceil(rows / processes.count()))
+        ),
         "lr_scheduler_type": settings.lr_scheduler_type,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
@@ -127,18 +130,48 @@ def finish(
     show: Show,
     progress: Progress | None,
 ) -> Trained:
-    """Train to the end, from the last checkpoint if there is one, and write every output."""
+    """Train to the end, from the last checkpoint if there is one, and write every output, one process all."""
+
+    def measure() -> Mapping[str, float]:
+        _check_finite(trainer, workspace.out)
+        if not processes.is_first() or processes.divided():
+            return {}
+        model = cast("PreTrainedModel", trainer.model)
+        return show(Outcome(model, tokenizer, rows, job, workspace.new_result()))
+
+    measured = measured_at_the_end(trainer, measure)
     seconds = _train(trainer, workspace, progress)
-    folder = workspace.new_result()
-    model = cast("PreTrainedModel", trainer.model)
-    save_weights(model, tokenizer, folder, base=job.model.model)
-    measured = show(Outcome(model, tokenizer, rows, job, folder))
+    if processes.divided():
+        processes.shared(workspace.new_result)
+        save_divided(trainer, tokenizer, workspace.result, base=job.model.model)
+    return processes.shared(
+        lambda: _leave(
+            trainer, tokenizer, job=job, workspace=workspace, rows=rows, measured=measured, seconds=seconds
+        )
+    )
+
+
+def _leave(
+    trainer: Trainer,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    job: Job,
+    workspace: Workspace,
+    rows: TokenizedRows,
+    measured: Mapping[str, float],
+    seconds: float,
+) -> Trained:
+    """Every output of a model that is trained, and the folder's final name."""
+    folder = workspace.result
+    if not processes.divided():
+        save_weights(cast("PreTrainedModel", trainer.model), tokenizer, folder, base=job.model.model)
     if measured:
-        # Not by `log`: trackers have closed their runs by now.
         trainer.state.log_history.append({**measured, "step": trainer.state.global_step})
     metrics = {**rows.counts(), **_final_numbers(trainer), "seconds": round(seconds, 1)}
     trainer.state.save_to_json(str(folder / "trainer_state.json"))
     _write_account(folder, job, rows=rows, metrics=metrics)
+    if workspace.events.is_dir():
+        workspace.events.rename(folder / workspace.events.name)
     workspace.finish(keep_checkpoints=job.settings.keep_checkpoints)
     if job.settings.push_to_hub and job.settings.hub_model_id:
         push(workspace.out, job.settings.hub_model_id)
@@ -165,18 +198,23 @@ def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapp
 
 def _train(trainer: Trainer, workspace: Workspace, progress: Progress | None) -> float:
     silence(trainer)
+    without_number(trainer)
     if progress is not None:
         trainer.add_callback(StepsToProgress(progress))
+    checkpoint = processes.shared(lambda: _checkpoint(workspace))
+    done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return float(done.metrics["train_runtime"])
+
+
+def _checkpoint(workspace: Workspace) -> Path | None:
+    """The last whole checkpoint, ready to go on from."""
     checkpoint = workspace.last_checkpoint()
     if checkpoint is not None:
         # A second adapter in a checkpoint makes `transformers` load that one only and leave the trained one
         # as it began. What does not change is not needed, and what learns beside the policy has its own file.
         for config in list(checkpoint.glob("*/adapter_config.json")):
             shutil.rmtree(config.parent)
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _check_finite(trainer, workspace.out)
-    return time.monotonic() - started
+    return checkpoint
 
 
 def _check_finite(trainer: Trainer, out: Path) -> None:

@@ -147,13 +147,17 @@ class TokenizedRows:
 
     `dataset` has the columns that TRL's collators take. It lies in a file of `folder`, mapped into memory
     where it is read, and goes with this object. `held_out` are rows beside it that are not trained on.
+    Pickled, it is what another process of this machine reads: the same file, without the folder.
     """
 
     dataset: "Dataset"
     truncated: tuple[int, ...]
     dropped: tuple[Dropped, ...]
-    folder: "tempfile.TemporaryDirectory[str]"
+    folder: "tempfile.TemporaryDirectory[str] | None"
     held_out: "Dataset | None" = None
+
+    def __reduce__(self) -> tuple[type["TokenizedRows"], tuple[object, ...]]:
+        return TokenizedRows, (self.dataset, self.truncated, self.dropped, None, self.held_out)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -16,6 +16,7 @@ from engine.local_model import locate
 from engine.model_folder import content_digest
 from engine.settings import ModelSettings
 from pipeline.disk import sync_folder
+from training import processes
 from training.data import Row
 from training.model import CHECKPOINTS, TrainingError
 from training.settings import TrainerSettings
@@ -52,6 +53,11 @@ class Workspace:
     @property
     def checkpoints(self) -> Path:
         return self.partial / CHECKPOINTS
+
+    @property
+    def events(self) -> Path:
+        """What TensorBoard was told; `transformers` writes it below the checkpoints."""
+        return self.checkpoints / "runs"
 
     @property
     def result(self) -> Path:
@@ -123,6 +129,8 @@ def inputs_digest(
         "settings": settings.decisive(),
         "seed": seed,
         **({"judge": judge} if judge else {}),
+        # A step of several processes is several batches.
+        **({"processes": processes.count()} if processes.count() > 1 else {}),
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for row in rows:

@@ -1,0 +1,98 @@
+"""Two processes, as `accelerate launch` starts them, against one with twice the batch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from launched import KINDS, STEPS, train
+from safetensors.torch import load_file
+from training_fixtures import tiny_model
+
+from training import processes
+from training.model import TrainingError
+
+__all__ = ["tiny_model"]
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "recipes" / "accelerate" / "two_cpus.yaml"
+
+
+@pytest.fixture(scope="module")
+def together(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left, launched once for all tests here."""
+    out = tmp_path_factory.mktemp("together")
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
+    command += ["--config_file", str(CONFIG), "--main_process_port", "0"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+    done = subprocess.run(
+        [*command, str(ROOT / "tests" / "launched.py"), str(tiny_model), str(out)],
+        env=environment | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return out
+
+
+def logged(folder: Path, name: str = "loss") -> list[float]:
+    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    return [entry[name] for entry in entries if name in entry]
+
+
+@pytest.mark.parametrize("method", list(KINDS))
+def test_two_processes_step_as_one_with_twice_the_batch(
+    method: str, together: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    train(method, str(tiny_model), tmp_path / "one", processes=1)
+    two, one = together / method, tmp_path / "one"
+    assert len(logged(two)) == STEPS
+    # The first loss and the length of the first gradient are of the same weights and the same rows.
+    assert logged(two)[0] == pytest.approx(logged(one)[0], rel=1e-4)
+    assert logged(two, "grad_norm")[0] == pytest.approx(logged(one, "grad_norm")[0], rel=1e-4)
+    assert logged(two)[1] == pytest.approx(logged(one)[1], rel=1e-3)
+
+
+def test_gradients_are_equal_within_float_error(together: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """After AdamW, whose first step is the gradient's sign: weights apart by less than a hundredth."""
+    train("sft", str(tiny_model), tmp_path / "one", processes=1)
+    two, one, start = (
+        load_file(folder / "model.safetensors") for folder in (together / "sft", tmp_path / "one", tiny_model)
+    )
+    moved = torch.cat([(one[name] - start[name]).flatten() for name in one])
+    apart = torch.cat([(one[name] - two[name]).flatten() for name in one])
+    assert apart.norm() < 0.01 * moved.norm()
+
+
+def test_every_process_returns_the_same_and_one_writes(together: Path) -> None:
+    first, second = (json.loads((together / f"seen-{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert all(first[method] == [16, STEPS] for method in KINDS)
+    assert "holds a finished model" in first["taken"]
+    assert not list(together.glob("*.partial"))
+
+
+def test_an_adapter_is_trained_and_its_reference_asked_in_both(together: Path) -> None:
+    assert (together / "lora" / "adapter_model.safetensors").is_file()
+    assert logged(together / "lora")[0] == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(together: Path) -> None:
+    cut, whole = (load_file(together / name / "model.safetensors") for name in ("cut", "sft"))
+    assert all(torch.equal(cut[name], whole[name]) for name in whole)
+
+
+def test_a_process_alone_shares_with_nobody() -> None:
+    assert processes.shared(lambda: 3) == 3
+    assert (processes.count(), processes.is_first(), processes.divided()) == (1, True, False)
+    with pytest.raises(TrainingError, match="no"):
+        processes.shared(_refuse)
+
+
+def _refuse() -> None:
+    raise TrainingError("no")
