@@ -63,24 +63,22 @@ class Curve:
 
 
 def solon(model: Path, out: Path, seed: int, episodes: int) -> list[Rollout]:
-    from oracle_task import REWARD, objective, settings, targets
+    from oracle_task import SETTINGS, objective
 
     from engine.settings import ModelSettings
+    from training.methods import METHODS
     from training.model import TrainingProgress
-    from training.ppo import train_ppo
-    from training.reward_functions import FUNCTIONS
 
-    FUNCTIONS[REWARD] = targets
     seconds: dict[int, float] = {}
     begun = time.process_time()
 
     def note(told: TrainingProgress) -> None:
         seconds[told.step] = time.process_time() - begun
 
-    trained = train_ppo(
+    trained = METHODS["ppo"](
         [{"prompt": [{"role": "user", "content": "w64"}]}],
         model=ModelSettings(model=str(model), device="cpu", dtype="float32"),
-        settings=settings(epochs=episodes),
+        settings=SETTINGS["ppo"].model_copy(update={"epochs": episodes}),
         out=out,
         seed=seed,
         card={},

@@ -229,7 +229,7 @@ def _write_reward(parts: tuple[RewardPart, ...], out: Path) -> None:
 def _part(part: RewardPart, copy: Path) -> dict[str, object]:
     if part.judge is not None or part.verifier is not None:
         raise BadInputError(
-            f"{part.name}: a judge or a verifier cannot be exported: reward.py has reward models and functions\n"
+            f"{part.name}: judges and verifiers can't be exported: reward.py has models and functions alone\n"
             "  next: export a recipe whose `training.ppo.reward_funcs` names these alone"
         )
     told: dict[str, object] = {"function": part.function, "reward_model": None, "weight": part.weight}

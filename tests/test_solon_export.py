@@ -15,8 +15,9 @@ from training_fixtures import reward_model, tiny, tiny_model
 from pipeline.store import write_records
 from prompts.message import Message
 from solon.cli import main
+from training.raters import open_reward
 from training.reward_part import RewardPart
-from training.rewards import Answer, open_reward
+from training.rewards import Answer
 
 __all__ = ["reward_model", "tiny_model"]
 

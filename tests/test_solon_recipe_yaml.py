@@ -21,7 +21,7 @@ def again(text: str) -> Recipe:
 
 
 def red_team(found: Recipe) -> str | None:
-    return found.data.red_team.path if found.data else None
+    return found.data.red_team.path if found.data and found.data.red_team else None
 
 
 def test_defaults_are_spelled_out() -> None:

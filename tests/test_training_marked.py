@@ -92,9 +92,8 @@ def test_unpaired_responses_are_marked_and_the_mismatched_one_is_left_out(tiny_m
     rows = tokens("kto", UNPAIRED, KTOSettings(batch_size=2), tiny_model)
     batch = DataCollatorForUnpairedPreference(pad_token_id=0)(list(rows.dataset))
     assert marked(rows) == masked(batch)
-    assert [aim(row) for row in rows.dataset] == [  # pyright: ignore[reportArgumentType]
-        "good" if label else "bad" for label in rows.dataset["label"]
-    ]
+    aims = [aim(row) for row in rows.dataset]  # pyright: ignore[reportArgumentType]
+    assert aims == ["good" if label else "bad" for label in rows.dataset["label"]]
 
 
 def test_groups_mark_every_answer_with_its_rank(tiny_model: Path) -> None:

@@ -7,7 +7,7 @@ from evaluation.figures.checkpoint import CheckpointFigures, checkpoint_figures,
 from evaluation.figures.plane import Standing, standing
 from evaluation.figures.ratings import Game, Rating, ratings
 from evaluation.figures.rewards import Curve, curves
-from evaluation.model import Evaluation
+from evaluation.model import Evaluation, Fitness
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def figures(evaluation: Evaluation) -> Figures:
         raise ValueError(f"results of {names}: expected at least one model, each with its own name")
     models = tuple(checkpoint_figures(evaluation, result) for result in evaluation.results)
     models = tuple(sorted(models, key=lambda model: model.kind == "control"))
-    fitness = {judge.name: judge.fitness for judge in evaluation.judges}
+    fitness: dict[str, Fitness] = {judge.name: judge.fitness for judge in evaluation.judges}
     return Figures(
         models=models,
         standings={model.name: standing(model, fitness) for model in models[1:]},
