@@ -99,7 +99,7 @@ def test_unpaired_responses_are_marked_and_the_mismatched_one_is_left_out(tiny_m
 def test_groups_mark_every_answer_with_its_rank(tiny_model: Path) -> None:
     rows = tokens("rrhf", RANKED, RRHFSettings(), tiny_model)
     assert marked(rows) == masked(GroupCollator(0)(list(rows.dataset)))
-    names = [text.name for text in texts(rows.dataset[0])]
+    names = [text.name for text in texts(dict(rows.dataset[0]))]
     assert names == ["answer 1, rank 1", "answer 2, rank 2", "answer 3, rank 2"]
 
 
