@@ -92,14 +92,16 @@ def test_unpaired_responses_are_marked_and_the_mismatched_one_is_left_out(tiny_m
     rows = tokens("kto", UNPAIRED, KTOSettings(batch_size=2), tiny_model)
     batch = DataCollatorForUnpairedPreference(pad_token_id=0)(list(rows.dataset))
     assert marked(rows) == masked(batch)
-    aims = [aim(rows.dataset[number]) for number in range(len(rows))]
-    assert aims == ["good" if label else "bad" for label in rows.dataset["label"]]
+    assert [aim(row) for row in rows.dataset] == [  # pyright: ignore[reportArgumentType]
+        "good" if label else "bad" for label in rows.dataset["label"]
+    ]
 
 
 def test_groups_mark_every_answer_with_its_rank(tiny_model: Path) -> None:
     rows = tokens("rrhf", RANKED, RRHFSettings(), tiny_model)
-    assert marked(rows) == masked(GroupCollator(0)(list(rows.dataset)))
-    names = [text.name for text in texts(dict(rows.dataset[0]))]
+    batch = GroupCollator(0)([rows.dataset[number] for number in range(len(rows))])
+    assert marked(rows) == masked(batch)
+    names = [text.name for text in texts(rows.dataset[0])]
     assert names == ["answer 1, rank 1", "answer 2, rank 2", "answer 3, rank 2"]
 
 
