@@ -24,12 +24,12 @@ from evaluation.sentences import sentences
 WEIGHTS = Path(__file__).parent / "library" / "refusal-grader.json"
 
 AGREEMENT = Agreement(
-    version="trained-1",
-    kappa=0.914,
-    low=0.890,
-    high=0.936,
+    version="trained-2",
+    kappa=0.910,
+    low=0.886,
+    high=0.933,
     n=1350,
-    held_out={"gpt4": 0.956, "llama2": 0.915, "mistral": 0.767},
+    held_out={"gpt4": 0.951, "llama2": 0.915, "mistral": 0.757},
     people=0.967,
     command="make bench-grader DATA=FOLDER",
 )
