@@ -39,6 +39,7 @@ def online_arguments(common: Mapping[str, Any], settings: OnlineSettings) -> dic
     return {
         **chosen,
         "num_train_epochs": 1,
+        "per_device_train_batch_size": settings.answers_a_batch,
         # Between two rollouts nothing is half used, so that a run that goes on samples what it would have.
         "save_steps": -(-common["save_steps"] // step) * step,
         "max_completion_length": settings.max_completion_length,

@@ -11,15 +11,12 @@ from pathlib import Path
 from transformers import Trainer, set_seed
 
 from training.data import read_questions
-from training.episodes import episodes, online_arguments, tokenize_prompts
+from training.episodes import tokenize_prompts
 from training.grpo_learner import GRPO
-from training.load import load_reference
 from training.method import Method, Prepared
-from training.model import TrainingError
+from training.online_trainer import online_trainer
 from training.raters import open_reward
 from training.runaway import Watch
-from training.sampling import sampler_arguments
-from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings import GRPOSettings
 
 
@@ -32,24 +29,11 @@ def _trainer(prepared: Prepared[GRPOSettings]) -> Trainer:
         Watch(settings.max_kl, settings.max_length_growth, Path(prepared.arguments["output_dir"])),
         seed,
     )
-    trainer = SamplingTrainer(
-        learner=learner,
-        beside=None,
-        reference=None if settings.use_peft else load_reference(prepared.model, settings),
-        model=prepared.policy.model,
-        args=sampling_arguments(
-            online_arguments(prepared.arguments, settings) | sampler_arguments(settings),
-            answers=settings.generation_batch_size,
-            passes=settings.num_iterations,
-            frozen_copy=settings.use_peft,
-        ),
-        train_dataset=episodes(prepared.tokens, settings, seed),
-        processing_class=prepared.tokenizer,
-        peft_config=prepared.policy.new_adapter,
+    return online_trainer(
+        prepared,
+        learner,
+        alone="GRPO runs in one process: groups and rollouts are not shared between several",
     )
-    if trainer.accelerator.num_processes > 1:
-        raise TrainingError("GRPO runs in one process: groups and rollouts are not shared between several")
-    return trainer
 
 
 train_grpo = Method(

@@ -11,16 +11,14 @@ from pathlib import Path
 from transformers import Trainer, set_seed
 
 from training.data import read_questions
-from training.episodes import episodes, online_arguments, tokenize_prompts
-from training.load import load_reference
+from training.episodes import tokenize_prompts
 from training.method import Method, Prepared
 from training.model import TrainingError
 from training.online_dpo_learner import OnlineDPO
+from training.online_trainer import online_trainer
 from training.preferring import ByJudge, ByScore, Preferring
 from training.raters import open_reward
 from training.runaway import Watch
-from training.sampling import sampler_arguments
-from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings_online_dpo import OnlineDPOSettings
 
 
@@ -28,27 +26,10 @@ def _trainer(prepared: Prepared[OnlineDPOSettings]) -> Trainer:
     settings, seed = prepared.settings, prepared.arguments["seed"]
     set_seed(seed)
     watch = Watch(settings.max_kl, settings.max_length_growth, Path(prepared.arguments["output_dir"]))
-    trainer = SamplingTrainer(
-        learner=OnlineDPO(settings, _preferring(prepared), watch, seed),
-        beside=None,
-        reference=None if settings.use_peft else load_reference(prepared.model, settings),
-        model=prepared.policy.model,
-        args=sampling_arguments(
-            # The trainer counts answers, and a batch of pairs is made of those to as many prompts.
-            online_arguments(prepared.arguments, settings)
-            | {"per_device_train_batch_size": settings.batch_size * settings.num_generations}
-            | sampler_arguments(settings),
-            answers=settings.generation_batch_size,
-            passes=settings.num_iterations,
-            frozen_copy=settings.use_peft,
-        ),
-        train_dataset=episodes(prepared.tokens, settings, seed),
-        processing_class=prepared.tokenizer,
-        peft_config=prepared.policy.new_adapter,
+    learner = OnlineDPO(settings, _preferring(prepared), watch, seed)
+    return online_trainer(
+        prepared, learner, alone="online DPO runs in one process: its pairs are not shared between several"
     )
-    if trainer.accelerator.num_processes > 1:
-        raise TrainingError("online DPO runs in one process: its pairs are not shared between several")
-    return trainer
 
 
 def _preferring(prepared: Prepared[OnlineDPOSettings]) -> Preferring:

@@ -16,17 +16,14 @@ from transformers import Trainer, set_seed
 
 from training.critic import Critic, critic_of, load_critic
 from training.data import read_questions
-from training.episodes import episodes, online_arguments, tokenize_prompts
+from training.episodes import tokenize_prompts
 from training.kl import AdaptiveKL
-from training.load import load_reference
 from training.method import Method, Prepared
-from training.model import TrainingError
+from training.online_trainer import online_trainer
 from training.ppo_learner import PPO
 from training.raters import ByModel, open_reward, scale_of
 from training.rewards import Reward
 from training.runaway import Watch
-from training.sampling import sampler_arguments
-from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings import PPOSettings
 from training.shared_base import Beside, beside_copy, beside_policy
 
@@ -38,23 +35,9 @@ def _trainer(prepared: Prepared[PPOSettings]) -> Trainer:
     settings, seed = prepared.settings, prepared.arguments["seed"]
     set_seed(seed)
     apart = None if settings.shares_base else load_critic(prepared.model, settings)
-    trainer = SamplingTrainer(
-        learner=None,
-        beside=None,
-        reference=None if settings.use_peft else load_reference(prepared.model, settings),
-        model=prepared.policy.model,
-        args=sampling_arguments(
-            online_arguments(prepared.arguments, settings) | sampler_arguments(settings),
-            answers=settings.generation_batch_size,
-            passes=settings.num_ppo_epochs,
-            frozen_copy=settings.use_peft,
-        ),
-        train_dataset=episodes(prepared.tokens, settings, seed),
-        processing_class=prepared.tokenizer,
-        peft_config=prepared.policy.new_adapter,
+    trainer = online_trainer(
+        prepared, None, alone="PPO runs in one process: its critic's gradients are not shared between several"
     )
-    if trainer.accelerator.num_processes > 1:
-        raise TrainingError("PPO runs in one process: its critic's gradients are not shared between several")
     # What new adapters draw must not move what is sampled: a shared base learns what another one does.
     with torch.random.fork_rng():
         learner = _learner(prepared, cast("PeftModel", trainer.model), apart)

@@ -100,6 +100,11 @@ class OnlineSettings(TrainerSettings):
         return 1
 
     @property
+    def answers_a_batch(self) -> int:
+        """Answers that the trainer counts in one forward pass."""
+        return self.batch_size
+
+    @property
     def passes(self) -> int:
         """How often a rollout is learned from before a new one."""
         return 1

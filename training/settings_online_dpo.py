@@ -60,6 +60,11 @@ class OnlineDPOSettings(OnlineSettings):
         return self.num_generations
 
     @property
+    def answers_a_batch(self) -> int:
+        """A batch of pairs is made of all answers to as many prompts."""
+        return self.batch_size * self.num_generations
+
+    @property
     def passes(self) -> int:
         return self.num_iterations
 
