@@ -12,6 +12,7 @@ from solon.console import QuietReporter
 from solon.recipe import LoadedRecipe
 from solon.run import looked_at
 from solon.run_folder import RunFolder
+from solon.terminal import visible
 from training.settings import MethodName, TrainerSettings
 
 if TYPE_CHECKING:
@@ -69,16 +70,11 @@ def _text(shown: "Shown", *, colour: bool) -> str:
 
 
 def _span(span: "Span", *, colour: bool) -> str:
-    text = _visible(span.text)
+    text = visible(span.text)
     if not span.learned:
         return text
     # A terminal takes a colour back at the end of a line in some pagers, so each line has its own.
     return text.replace("\n", f"{PLAIN}\n{GREEN}").join((GREEN, PLAIN)) if colour else f"{OPEN}{text}{CLOSE}"
-
-
-def _visible(text: str) -> str:
-    """A text that somebody wrote must not drive the terminal."""
-    return "".join(mark if mark.isprintable() or mark == "\n" else repr(mark)[1:-1] for mark in text)
 
 
 def _rows(look: "Look") -> str:

@@ -8,11 +8,13 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from solon.console import QuietReporter
 from solon.errors import BadInputError
 from solon.recipe import LoadedRecipe, Stage
 from solon.run_folder import RunFolder
+from training.settings import MethodName
 
 
 def several() -> bool:
@@ -25,13 +27,13 @@ def speaks() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def meet(loaded: LoadedRecipe, stages: Sequence[Stage], methods: Sequence[str]) -> None:
+def meet(loaded: LoadedRecipe, stages: Sequence[Stage]) -> None:
     """Meet the other processes before anything is done.
 
     Raises:
         BadInputError: there is something else to do than to train.
     """
-    others = [stage for stage in stages if stage not in methods]
+    others = [stage for stage in stages if stage not in get_args(MethodName)]
     if others:
         raise BadInputError(
             f"{', '.join(others)}: only training runs in several processes\n"

@@ -67,6 +67,14 @@ def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -
     return found or [text for text in (objection_to(out, loaded, accept_changes=accept_changes),) if text]
 
 
+def require_sound(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -> None:
+    """Raises `BadInputError` with all problems, where there are any."""
+    found = problems(loaded, out, accept_changes=accept_changes)
+    if found:
+        count = f"\n\n{len(found)} problems" if len(found) > 1 else ""
+        raise BadInputError("\n\n".join(found) + count)
+
+
 def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:
     try:
         constitution = loaded.constitution
