@@ -8,10 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from solon.console import QuietReporter
 from solon.recipe import LoadedRecipe
-from solon.run import looked_at
 from solon.run_folder import RunFolder
+from solon.stages.training import trainings
 from solon.terminal import visible
 from training.settings import MethodName, TrainerSettings
 
@@ -38,7 +37,7 @@ def dry_run(loaded: LoadedRecipe, folder: RunFolder, methods: Sequence[MethodNam
     from training.methods import METHODS
 
     colour = sys.stdout.isatty()
-    for given in looked_at(loaded, folder, methods, QuietReporter()):
+    for given in trainings(loaded, folder, methods):
         found = look(
             METHODS[given.method], given.rows, model=given.model, settings=given.settings, seed=given.seed
         )

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from solon.console import QuietReporter
 from solon.errors import BadInputError
 from solon.recipe import LoadedRecipe, Stage
 from solon.run_folder import RunFolder
@@ -48,12 +47,12 @@ def meet(loaded: LoadedRecipe, stages: Sequence[Stage]) -> None:
 
 def follow(loaded: LoadedRecipe, out: Path) -> None:
     """Train beside the first process until it has nothing more to train."""
-    from solon.run import follow as train_beside
+    from solon.stages.training import follow as train_beside
 
     # A Ctrl-C reaches all processes: the first one decides where to stop, and ends the others with itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    train_beside(loaded, RunFolder(out), QuietReporter())
+    train_beside(loaded, RunFolder(out))
 
 
 def part() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from solon.commands.arguments import Commands, add_consent, add_out
-from solon.commands.gate import add_gate, asked_of, gated
 from solon.commands.carry_out import carry_out, stages_of
+from solon.commands.gate import add_gate, asked_of, gated
 from solon.terminal import hush_libraries
 
 
