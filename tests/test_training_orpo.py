@@ -17,13 +17,13 @@ from training_fixtures import (
     cut_off_and_whole,
     log,
     sft_settings,
+    taught,
     tiny,
     tiny_model,
 )
 from transformers import AutoModelForCausalLM
 
 from engine.settings import ModelSettings
-from prompts.message import Message
 from training.data import read_preferences
 from training.model import Trained
 from training.orpo import log_odds, orpo_loss, train_orpo
@@ -37,16 +37,8 @@ __all__ = ["tiny_model"]
 
 def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: Any) -> Trained:
     chosen: dict[str, Any] = {"dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1}
-    return train_orpo(
-        PREFERENCES,
-        model=model,
-        settings=ORPOSettings.model_validate(chosen | changes),
-        out=out,
-        seed=0,
-        card={},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-    )
+    settings = ORPOSettings.model_validate(chosen | changes)
+    return taught(train_orpo, PREFERENCES, model, settings, out, progress=progress)
 
 
 def test_the_loss_of_a_worked_pair() -> None:
