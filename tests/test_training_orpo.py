@@ -27,10 +27,10 @@ from engine.settings import ModelSettings
 from training.data import read_preferences
 from training.model import Trained
 from training.orpo import log_odds, orpo_loss, train_orpo
+from training.pairs import tokenize_pairs
 from training.seams_answers import Answers
 from training.settings import ORPOSettings
 from training.sft import train_sft
-from training.tokens import tokenize_pairs
 
 __all__ = ["tiny_model"]
 
