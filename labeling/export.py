@@ -14,8 +14,9 @@ from typing import Generic, TypedDict, TypeVar
 from critique.model import Trajectory
 from critique.select import Selected
 from labeling.markdown import cell
-from labeling.model import CONSTRUCTED, Comparison, Judgment, LabelingSettings, Labelled, Vote
+from labeling.model import CONSTRUCTED, Comparison, Judgment, Labelled, Vote
 from labeling.ranking import best_and_worst
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing, Trust
 from pipeline.store import write_records
 from prompts.message import Conversation, Message, MessageDict, as_dicts

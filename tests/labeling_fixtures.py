@@ -10,7 +10,8 @@ from labeling.combine import log_odds
 from labeling.combine import verdict as verdict_of
 from labeling.export import Provenance
 from labeling.judge import Judge
-from labeling.model import Comparison, Judgment, LabelingSettings, Labelled, Reading, Verdict, Vote
+from labeling.model import Comparison, Judgment, Labelled, Reading, Verdict, Vote
+from labeling.settings import LabelingSettings
 from pipeline.context import Context, RowContext
 from pipeline.journal import Journal
 from prompts.message import Message, Prompt

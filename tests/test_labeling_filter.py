@@ -6,8 +6,9 @@ from collections import Counter
 
 from labeling.export import Exported, PreferenceRow, preference_dataset
 from labeling.filter import ALIKE, REPEATED, Filter, filtered
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
 from labeling.pair_settings import FilterSettings
+from labeling.settings import LabelingSettings
 from prompts.message import Message, MessageDict
 from tests.labeling_fixtures import PROVENANCE, labelled
 

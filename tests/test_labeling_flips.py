@@ -8,7 +8,8 @@ from labeling_fixtures import CONSTITUTION, PAIR, judge
 from constitution.model import Constitution
 from labeling.export import Trust
 from labeling.flips import Drawing, EditedPair, Relabelled, pair_flips, verdict_flips
-from labeling.model import Comparison, Judgment, LabelingSettings, Reading, Verdict, Vote
+from labeling.model import Comparison, Judgment, Reading, Verdict, Vote
+from labeling.settings import LabelingSettings
 
 
 def judgment(verdict: Verdict, probability: float | None, principle: str = "kind") -> Judgment:

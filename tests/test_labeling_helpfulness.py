@@ -6,8 +6,8 @@ from labeling.audit.model import HumanPair
 from labeling.export import Exported, PreferenceRow, preference_dataset, write_dataset
 from labeling.filter import Filter
 from labeling.helpfulness import People, mixed
-from labeling.model import LabelingSettings
 from labeling.pair_settings import FilterSettings, HelpfulnessSettings
+from labeling.settings import LabelingSettings
 from pipeline.store import read_rows
 from prompts.message import Message
 from tests.labeling_fixtures import PROVENANCE, labelled

@@ -18,8 +18,9 @@ from labeling.draw import Candidate, Drawn
 from labeling.export import Exported, Provenance, SFTRow, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import Judge
 from labeling.markdown import cell
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
 from labeling.pairs import Labeler
+from labeling.settings import LabelingSettings
 from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.store import StoreError, read_records, read_rows, write_records

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from labeling.export import PreferenceRow, preference_dataset, write_dataset
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
+from labeling.settings import LabelingSettings
 from labeling.unpaired import AGAIN, BOTH_WAYS, unpaired_dataset
 from pipeline.store import read_rows
 from prompts.message import Message

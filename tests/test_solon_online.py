@@ -11,7 +11,7 @@ from online_recipes import RED_TEAM, SHORT, prompts, write_recipe, write_rows
 from engine.scripted import ScriptedEngine
 from labeling.audit.record import audit, write_audit
 from labeling.audit.thresholds import Thresholds
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from solon.audit import UnfitJudgeError, online_warning, require_fit
 from solon.cli import main
 from solon.recipe import LoadedRecipe, load_recipe

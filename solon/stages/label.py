@@ -3,8 +3,9 @@
 from critique.model import Trajectory
 from labeling.agreement import Agreement
 from labeling.export import Provenance, preference_dataset, write_dataset
-from labeling.model import SAMPLED, LabelingSettings, Labelled
+from labeling.model import SAMPLED, Labelled
 from labeling.pairs import templates
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing
 from pipeline.store import StoredRecords, iter_records
 from solon.audit import trust, warning
