@@ -7,7 +7,7 @@ the rows of a dataset carry.
 from collections.abc import Sequence
 
 from engine.settings import ModelSettings
-from labeling.export import Provenance
+from labeling.dataset import Provenance
 from labeling.judge import METHODS
 from pipeline.context import Context
 from solon.audit import audit_fact, online_warning, warning

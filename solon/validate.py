@@ -13,7 +13,7 @@ from constitution.document import DocumentError, Problem, nearest
 from critique.model import Kind, Request
 from evaluation.settings import RUN_REWARD
 from labeling.audit.model import HumanPair
-from labeling.export import HELPFULNESS
+from labeling.dataset import HELPFULNESS
 from labeling.judge import METHODS
 from labeling.model import JUDGE
 from labeling.pair_settings import Export

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from datasets import load_dataset
 
-from labeling.export import write_dataset
+from labeling.dataset import write_dataset
 from labeling.ranked import RankedRow, ranked_dataset
 from labeling.settings import LabelingSettings
 from labeling.trust import Believing, Trust

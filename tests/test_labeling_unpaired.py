@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from labeling.export import PreferenceRow, preference_dataset, write_dataset
+from labeling.dataset import write_dataset
 from labeling.model import Labelled
+from labeling.preferences import PreferenceRow, preference_dataset
 from labeling.settings import LabelingSettings
 from labeling.unpaired import AGAIN, BOTH_WAYS, unpaired_dataset
 from pipeline.store import read_rows

@@ -1,7 +1,8 @@
 """The stage `critique`: respond, critique, revise; then the SFT dataset of what is fit to learn from."""
 
 from critique.model import Trajectory
-from labeling.export import sft_dataset, write_dataset
+from labeling.dataset import write_dataset
+from labeling.sft import sft_dataset
 from pipeline.store import iter_records
 from solon.facts import provenance, run_facts
 from solon.label_datasets import told

@@ -2,9 +2,10 @@
 
 from critique.model import Trajectory
 from labeling.agreement import Agreement
-from labeling.export import Provenance, preference_dataset, write_dataset
+from labeling.dataset import Provenance, write_dataset
 from labeling.model import SAMPLED, Labelled
 from labeling.pairs import templates
+from labeling.preferences import preference_dataset
 from labeling.settings import LabelingSettings
 from labeling.trust import Believing
 from pipeline.store import StoredRecords, iter_records
