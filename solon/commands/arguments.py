@@ -20,15 +20,17 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Values of the recipe to write over, as `given.settings`."""
+def add_settings(
+    parser: argparse.ArgumentParser, *, of: str = "the recipe, as in training.sft.learning_rate=1e-4"
+) -> None:
+    """Values to write over, as `given.settings`; `of` what, and an example."""
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         dest="settings",
         metavar="KEY=VALUE",
-        help="write over a value of the recipe, as in training.sft.learning_rate=1e-4; may be repeated",
+        help=f"write over a value of {of}; may be repeated",
     )
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from solon.commands.arguments import Commands
+from solon.commands.arguments import Commands, add_settings
 
 
 def add(commands: Commands) -> None:
@@ -15,14 +15,7 @@ def add(commands: Commands) -> None:
         "--role", choices=("assistant", "judge"), default="assistant", help="which of a recipe's models"
     )
     parser.add_argument("--port", type=int, default=8000, help="where it listens (default: 8000)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="settings",
-        metavar="KEY=VALUE",
-        help="write over a value of the recipe, or of the model, as in dtype=float32; may be repeated",
-    )
+    add_settings(parser, of="the recipe, or of the model, as in dtype=float32")
     parser.set_defaults(command=_serve, resumes=False)
 
 
