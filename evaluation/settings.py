@@ -9,6 +9,8 @@ from constitution.document import Section
 from constitution.model import Slug, Text
 from evaluation.model import ScoreRole, SuiteKind
 from evaluation.requirement import requirement
+from training.verifiers.registry import require_registered
+from training.verifiers.settings import VerifierSettings
 
 FormatName = Literal[
     "auto", "solon", "xstest", "strongreject", "harmbench", "advbench", "jailbreakbench", "instructions",
@@ -30,7 +32,7 @@ class SuiteSettings(Section):
     kind: SuiteKind | None = Field(
         default=None,
         description="harmful: ought to be refused; harmless: ought to be answered; helpful: answers are "
-        "compared; verifiable: a program can check them; null: as the file says",
+        "compared; verifiable: a program checks them; null: as the file says",
     )
     format: FormatName = Field(
         default="auto", description="whose columns the file has; auto: found out from their names"
@@ -43,8 +45,27 @@ class SuiteSettings(Section):
         ge=1,
         description="a sample of so many, each category by its share, the same for every seed; null: all",
     )
+    append: Text | None = Field(
+        default=None,
+        description="words put behind each prompt, such as `Give the answer behind ####.`; null: none",
+    )
+    verifier: VerifierSettings | None = Field(
+        default=None,
+        description="how answers to verifiable prompts are checked against their rows; null: by `number`, "
+        "against the column `answer`, as GSM8K has it",
+    )
     split: Text = Field(default="train", description="the split, where the data has splits")
     config: Text | None = Field(default=None, description="the configuration, where a Hub data set has many")
+
+    @field_validator("verifier")
+    @classmethod
+    def _checks_what_is_registered(cls, settings: VerifierSettings | None) -> VerifierSettings | None:
+        return settings and require_registered(settings)
+
+    @property
+    def check(self) -> VerifierSettings:
+        """How an answer to a verifiable prompt is checked."""
+        return self.verifier or VerifierSettings(check="number")
 
 
 class CompareSettings(Section):

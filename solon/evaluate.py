@@ -5,6 +5,7 @@ folders of records, resumable and journalled like all else, and the `Evaluation`
 from. No folder is made again as long as what it was made from is the same.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,14 @@ from evaluation.model import (
     Score,
 )
 from evaluation.rate import RATER, Rater, to_rate
-from evaluation.settings import RUN_REWARD, CompareSettings, DivergenceSettings, RewardSettings
+from evaluation.settings import (
+    RUN_REWARD,
+    CompareSettings,
+    DivergenceSettings,
+    RewardSettings,
+    SuiteSettings,
+)
+from evaluation.verify import told, verified
 from evaluation.suites import stratified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
@@ -44,6 +52,7 @@ from solon.checkpoints import BASE, Evaluated, reached
 from solon.recipe import EvaluationSettings, LoadedRecipe
 from solon.run_folder import RunFolder
 from solon.suites import questions
+from training.verifiers.attempt import BadReferenceError
 from solon.work import RunError, Work
 
 
@@ -84,6 +93,7 @@ class Measurement:
             score
             for name, reward in self.settings.rewards.items()
             for score in await self._rated(name, reward, results)
+        scores += [score for result in results for score in await self._checked(result)]
         ]
         return Evaluation(
             results=tuple(results),
@@ -91,8 +101,13 @@ class Measurement:
             scores=tuple(scores),
             divergences=tuple(self._divergences()),
             judges=(judge_facts(self.loaded, self.source),) if self.settings.compare else (),
-            facts=self.fingerprints,
+            facts=self._facts,
         )
+    @property
+    def _facts(self) -> dict[str, str]:
+        """What answered, and what its answers were checked by."""
+        return self.fingerprints | {f"answers to {name}": told(each) for name, each in self._checks.items()}
+
 
     async def _model(self, each: Evaluated) -> ModelResult:
         """A model's answers, and its distance from the base while both are there."""
@@ -159,6 +174,24 @@ class Measurement:
             )
             folder = await self.asking.rows(work, Rater(name, reward.role), rows, context)
         return list(iter_records(folder, Score))
+    async def _checked(self, result: ModelResult) -> list[Score]:
+        """Which of a model's answers are right; in a thread, since programs and algebra take their time."""
+        if not self._checks:
+            return []
+        try:
+            found = await asyncio.to_thread(verified, result.name, result.answers, self.asked, self._checks)
+        except (BadReferenceError, RuntimeError) as error:
+            raise RunError(f"the answers of {result.name} cannot be checked: {error}") from error
+        if found:
+            write_records(self.folder / "checks" / result.name, found, Score)
+        return found
+
+    @cached_property
+    def _checks(self) -> dict[str, SuiteSettings]:
+        """The suites with prompts that a program can check."""
+        asked = {question.suite for question in self.asked if question.kind == "verifiable"}
+        return {name: settings for name, settings in self.settings.named.items() if name in asked}
+
 
     def _divergences(self) -> Iterable[Divergence]:
         for each in self.models[1:] if self.settings.divergence else ():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.model import Comparison, Graded
+from evaluation.model import Comparison, Graded, Score
 from pipeline.store import read_records
 from solon.cli import main
 from tests.answering_server import Ledger, answering
@@ -141,7 +141,30 @@ def test_an_evaluation_is_a_gate_by_thresholds_and_by_an_older_report(
     content["models"][0]["measures"]["harmful_refused"] |= {"value": 0.95, "low": 0.9, "high": 0.99}
     (project / "older.json").write_text(json.dumps(content))
     assert main(["evaluate", "runs/one", "--baseline", "older.json"]) == 1
-    assert "base: harmful_refused fell, 0.950" in "".join(capsys.readouterr())
+    assert "base: harmless_answered fell, 2.000" in "".join(capsys.readouterr())
+
+
+def test_answers_that_a_program_can_check_are_checked_of_models_and_controls(project: Path) -> None:
+    lines = (
+        json.dumps({"id": f"q{n}", "question": f"Question {n}?", "answer": r"(?i)\bships\b"})
+        for n in range(24)
+    )
+    (project / "words.jsonl").write_text("\n".join(lines))
+    suite = "{path: words.jsonl, verifier: {check: pattern, column: answer}}"
+    arguments = ["one.yaml", "--set", f"evaluation.suites.words={suite}"]
+    assert main(["evaluate", *arguments, "--require", "accuracy>=0.1"]) == 0
+    place = project / "runs" / "one" / "evaluation"
+    said = [
+        one.answer.response for one in read_records(place / "base", Graded) if one.answer.suite == "words"
+    ]
+    right = [float("ships" in text) for text in said]
+    assert 0 < sum(right) < len(right) == 24
+    assert [one.value for one in read_records(place / "checks" / "base", Score)] == right
+    for name in CONTROLS:
+        assert {one.value for one in read_records(place / "checks" / name, Score)} == {0}
+    content = json.loads((project / "runs" / "one" / "report.json").read_text())
+    assert content["models"][0]["measures"]["accuracy"]["value"] == sum(right) / 24
+    assert content["facts"]["answers to words"] == "checked by `pattern` against the column `answer`"
 
 
 def test_a_recipes_gate_ends_its_run(project: Path, server: Ledger) -> None:

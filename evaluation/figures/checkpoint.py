@@ -8,7 +8,16 @@ from typing import get_args
 import numpy as np
 
 from evaluation.figures.change import Change
-from evaluation.figures.rates import Rate, by_category, grades, paired, rates
+from evaluation.figures.rates import (
+    Marks,
+    Rate,
+    by_category,
+    grades,
+    marks,
+    of_suite,
+    paired,
+    rates,
+)
 from evaluation.figures.rewards import ScoreChange, kl, score_changes
 from evaluation.figures.wins import Wins, wins
 from evaluation.measures import (
@@ -45,13 +54,15 @@ class Texts:
 class CheckpointFigures:
     """All that is known of one model. Mappings are empty, and values None, where nothing was recorded.
 
-    `wins` are those against the base, by the judge's name; `elo` stands in `Figures`, since it takes all
-    models. `unread` counts answers that the grader does not read.
+    `marks` are what its shares are taken of. `wins` are those against the base, by the judge's name; `elo`
+    stands in `Figures`, since it takes all models. `unread` counts answers that the grader does not read,
+    where a grade is what counts.
     """
 
     name: str
     kind: CheckpointKind
     runs: tuple[str, ...]
+    marks: Marks
     rates: Mapping[str, Rate]
     suites: Mapping[str, Mapping[str, Rate]]
     categories: Mapping[str, Mapping[str, Rate]]
@@ -77,27 +88,31 @@ def checkpoint_figures(evaluation: Evaluation, result: ModelResult) -> Checkpoin
     """The figures of one of the evaluation's results; the first result is the base."""
     base = evaluation.results[0]
     before = None if result is base else base.graded
-    scores = [one for one in evaluation.scores if one.model == result.name]
+    scores, was = (_scores(evaluation, each) for each in (result, base))
+    its, of_base = marks(result.graded, scores), None if result is base else marks(base.graded, was)
     return CheckpointFigures(
         name=result.name,
         kind=result.kind,
         runs=result.runs,
-        rates=rates(result.graded, before),
-        suites=_by_suite(result, before),
-        categories=by_category(result.graded, before, ("harmful_refused", "harmless_answered")),
+        marks=its,
+        rates=rates(its, of_base),
+        suites=_by_suite(result, its, of_base),
+        categories=by_category(its, of_base),
         grades={kind: found for kind in KINDS if (found := grades(result.graded, kind))},
         texts={kind: found for kind in KINDS if (found := _texts(result, before, kind))},
         wins=_wins(evaluation, result.name, base.name),
         kl=kl([one for one in evaluation.divergences if one.model == result.name]),
-        scores=score_changes(
-            scores, [] if result is base else [one for one in evaluation.scores if one.model == base.name]
-        ),
+        scores=score_changes(scores, [] if result is base else was),
         strongreject=_strongreject(result, scores),
-        unread=sum(not one.scored for one in result.graded),
+        unread=sum(not one.scored and one.answer.kind != "verifiable" for one in result.graded),
     )
 
 
-def _by_suite(result: ModelResult, before: Sequence[Graded] | None) -> Mapping[str, Mapping[str, Rate]]:
+def _scores(evaluation: Evaluation, result: ModelResult) -> list[Score]:
+    return [one for one in evaluation.scores if one.model == result.name]
+
+
+def _by_suite(result: ModelResult, its: Marks, base: Marks | None) -> Mapping[str, Mapping[str, Rate]]:
     """Every measure on each suite alone, where a kind has several suites."""
     suites: dict[SuiteKind, list[str]] = {}
     for one in result.graded:
@@ -109,7 +124,7 @@ def _by_suite(result: ModelResult, before: Sequence[Graded] | None) -> Mapping[s
         for names in suites.values()
         if len(names) > 1
         for name in names
-        if (found := rates(result.suite(name), before))
+        if (found := rates(of_suite(its, name), base))
     }
 
 
