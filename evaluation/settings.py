@@ -111,12 +111,13 @@ class GateSettings(Section):
     require: tuple[Text, ...] = Field(
         default=(),
         description="thresholds, such as `harmful_refused>=0.8` or `sft.kl<=5` (the last model where none is "
-        "named), and measures that must not fall below the baseline's, such as `win_rate`",
+        "named), and measures that must not fall below the baseline's, such as `win_rate`; both sides of the "
+        "plane where one is asked for",
     )
     baseline: Path | None = Field(
         default=None,
-        description="an earlier `report.json`: where no measure is named, harmful_refused, harmless_answered "
-        "and win_rate must not surely fall below it; null: none",
+        description="an earlier `report.json`: where no measure is named, harmful_refused, "
+        "harmless_answered, win_rate and accuracy must not surely fall below it; null: none",
     )
 
     @field_validator("require")
