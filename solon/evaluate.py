@@ -11,13 +11,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 
 from engine.protocol import Engine, Sampling
 from engine.settings import ModelSettings
 from evaluation.answer import Answerer, Question
-from evaluation.compare import Comparer, Pairing, drawn, pairings
+from evaluation.compare import Comparer, Pairing, drawn, matches, pairings
 from evaluation.controls import CONTROLS, control_answers
 from evaluation.diverge import Diverger
 from evaluation.grader import AGREEMENT, graded
@@ -39,8 +38,8 @@ from evaluation.settings import (
     RewardSettings,
     SuiteSettings,
 )
-from evaluation.verify import told, verified
 from evaluation.suites import stratified
+from evaluation.verify import told, verified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
 from labeling.model import MAKING_PAIRS
@@ -52,8 +51,8 @@ from solon.checkpoints import BASE, Evaluated, reached
 from solon.recipe import EvaluationSettings, LoadedRecipe
 from solon.run_folder import RunFolder
 from solon.suites import questions
-from training.verifiers.attempt import BadReferenceError
 from solon.work import RunError, Work
+from training.verifiers.attempt import BadReferenceError
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,8 @@ class Measurement:
             score
             for name, reward in self.settings.rewards.items()
             for score in await self._rated(name, reward, results)
-        scores += [score for result in results for score in await self._checked(result)]
         ]
+        scores += [score for result in results for score in await self._checked(result)]
         return Evaluation(
             results=tuple(results),
             comparisons=tuple(comparisons),
@@ -103,11 +102,11 @@ class Measurement:
             judges=(judge_facts(self.loaded, self.source),) if self.settings.compare else (),
             facts=self._facts,
         )
+
     @property
     def _facts(self) -> dict[str, str]:
         """What answered, and what its answers were checked by."""
         return self.fingerprints | {f"answers to {name}": told(each) for name, each in self._checks.items()}
-
 
     async def _model(self, each: Evaluated) -> ModelResult:
         """A model's answers, and its distance from the base while both are there."""
@@ -147,7 +146,7 @@ class Measurement:
         labeling = self.loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS))
         made_of = [labeling, self.loaded.constitution.digest]
         async with self.asking.engines(self.seed, **self.loaded.judges) as context:
-            for one, other in _pairs(results, how):
+            for one, other in matches(results, how.pairs):
                 rows = self._pairings(one, other, how)
                 name = f"{one.name} against {other.name}"
                 place = f"comparisons/{one.name}-against-{other.name}"
@@ -174,6 +173,7 @@ class Measurement:
             )
             folder = await self.asking.rows(work, Rater(name, reward.role), rows, context)
         return list(iter_records(folder, Score))
+
     async def _checked(self, result: ModelResult) -> list[Score]:
         """Which of a model's answers are right; in a thread, since programs and algebra take their time."""
         if not self._checks:
@@ -191,7 +191,6 @@ class Measurement:
         """The suites with prompts that a program can check."""
         asked = {question.suite for question in self.asked if question.kind == "verifiable"}
         return {name: settings for name, settings in self.settings.named.items() if name in asked}
-
 
     def _divergences(self) -> Iterable[Divergence]:
         for each in self.models[1:] if self.settings.divergence else ():
@@ -281,17 +280,6 @@ def named(engine: Engine) -> str:
     return (
         f"{fingerprint.model} {fingerprint.revision}{adapter} in {fingerprint.dtype or 'unknown precision'}"
     )
-
-
-def _pairs(results: Sequence[ModelResult], how: CompareSettings) -> list[tuple[ModelResult, ModelResult]]:
-    """(later, earlier) of each pair; controls are held against the base alone."""
-    if how.pairs == "base":
-        return [(result, results[0]) for result in results[1:]]
-    return [
-        (later, earlier)
-        for earlier, later in combinations(results, 2)
-        if "control" not in (later.kind, earlier.kind) or earlier is results[0]
-    ]
 
 
 def _merged(name: str, evaluations: Sequence[Evaluation]) -> ModelResult:
