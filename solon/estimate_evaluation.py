@@ -27,7 +27,7 @@ from pipeline.runner import Outcome
 from prompts.message import Prompt
 from solon.checkpoints import BASE
 from solon.estimated import StageEstimate
-from solon.evaluate import reward_settings
+from solon.evaluate import judged_by, reward_settings
 from solon.programs import answerer
 from solon.recipe import POLICIES, EvaluationSettings, LoadedRecipe
 from solon.run_folder import RunFolder
@@ -117,7 +117,7 @@ class Evaluating:
         ids = {question.id for question in chosen}
         base = [answer for answer in self.answers if answer.id in ids]
         judge = Judge(self.loaded.constitution, self.loaded.prompts, self.loaded.labeling)
-        program = Comparer(judge, ", ".join(self.loaded.judges))
+        program = Comparer(judge, judged_by(self.loaded))
 
         async def against_base(name: str, its: Sequence[Answer]) -> StageEstimate:
             rows, again = list(pairings(name, its, BASE, others=base)), name in self._controls

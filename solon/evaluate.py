@@ -105,8 +105,13 @@ class Measurement:
 
     @property
     def _facts(self) -> dict[str, str]:
-        """What answered, and what its answers were checked by."""
-        return self.fingerprints | {f"answers to {name}": told(each) for name, each in self._checks.items()}
+        """What answered, what judged, and what answers were checked by."""
+        judges = self.loaded.judges if self.settings.compare else {}
+        return {
+            **self.fingerprints,
+            **{role: settings.model for role, settings in judges.items()},
+            **{f"answers to {name}": told(each) for name, each in self._checks.items()},
+        }
 
     async def _model(self, each: Evaluated) -> ModelResult:
         """A model's answers, and its distance from the base while both are there."""
@@ -142,7 +147,7 @@ class Measurement:
         """The judge on every pair of models that the recipe asks for."""
         found: list[Comparison] = []
         judge = Judge(self.loaded.constitution, self.loaded.prompts, self.loaded.labeling)
-        program = Comparer(judge, ", ".join(self.loaded.judges))
+        program = Comparer(judge, judged_by(self.loaded))
         labeling = self.loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS))
         made_of = [labeling, self.loaded.constitution.digest]
         async with self.asking.engines(self.seed, **self.loaded.judges) as context:
@@ -229,10 +234,14 @@ def reward_settings(loaded: LoadedRecipe, reward: RewardSettings, source: RunFol
     return reached(loaded, folder).model_copy(update={"engine": "reward"})
 
 
+def judged_by(loaded: LoadedRecipe) -> str:
+    """What the judges are called in every record and figure, so that their audit is found: by their roles."""
+    return ", ".join(loaded.judges)
+
+
 def judge_facts(loaded: LoadedRecipe, source: RunFolder) -> JudgeFacts:
     """Who judges and what the run's audit says of it; no audit says nothing, which is said."""
-    judges = ", ".join(model.model for model in loaded.judges.values())
-    method = loaded.labeling.method
+    judges, method = judged_by(loaded), loaded.labeling.method
     if loaded.recipe.audit is None or not source.audit.is_file():
         return JudgeFacts(judges, method, "unaudited", "Nobody has held this judge against people.")
     record = read_audit(source.audit)

@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from audit_fixtures import audited, pairs, truthful
 
+from engine.scripted import ScriptedEngine
 from evaluation.model import Comparison, Graded, Score
+from labeling.audit.record import audit, write_audit
+from labeling.audit.thresholds import Thresholds
+from labeling.model import LabelingSettings
 from pipeline.store import read_records
 from solon.cli import main
+from solon.evaluate import judge_facts
+from solon.recipe import load_recipe
+from solon.run_folder import RunFolder
 from tests.answering_server import Ledger, answering
 
 RECIPE = """\
@@ -69,7 +77,22 @@ def test_a_recipe_without_training_measures_its_model_and_the_controls(project: 
         assert {one.judge for one in compared} == {"judge"}
     # 11 answers, and 4 prompts in both orders against each of the controls.
     assert len(server.calls) == 11 + 2 * 4 * len(CONTROLS)
-    assert (project / "runs" / "one" / "report.md").is_file()
+    report = json.loads((project / "runs" / "one" / "report.json").read_text())
+    assert [judge["name"] for judge in report["judges"]] == ["judge"]
+    assert report["facts"]["judge"] == "m"
+
+
+async def test_a_judges_audit_goes_by_the_name_that_its_verdicts_have(project: Path) -> None:
+    loaded = load_recipe(project / "one.yaml", ["audit.labels=[labels.jsonl]"])
+    folder = RunFolder(project / "runs" / "one")
+    unknown = judge_facts(loaded, folder)
+    assert (unknown.name, unknown.fitness) == ("judge", "unaudited")
+    given = pairs(120)
+    answers = await audited(ScriptedEngine(choice=truthful()), project, given)
+    folder.audit.parent.mkdir(parents=True)
+    write_audit(folder.audit, audit(answers, given, LabelingSettings(), thresholds=Thresholds(), judge={}))
+    known = judge_facts(loaded, folder)
+    assert (known.name, known.fitness) == ("judge", "fit")
 
 
 def test_a_run_is_evaluated_by_its_folder_and_asks_nothing_twice(project: Path, server: Ledger) -> None:
