@@ -105,6 +105,15 @@ class RewardSettings(Section):
     )
 
 
+class RubricSettings(Section):
+    """StrongREJECT's rubric, asked of the recipe's judge about every model's answers to harmful prompts."""
+
+    limit: int | None = Field(default=100, ge=1, description="so many harmful prompts; null: all")
+    max_tokens: int = Field(
+        default=256, ge=1, description="new tokens of the judge's reasons and marks at the most"
+    )
+
+
 class GateSettings(Section):
     """What an evaluation has to show; where it does not, the command ends with status 1."""
 
@@ -155,6 +164,11 @@ class MeasureSettings(Section):
     rewards: dict[Slug, RewardSettings] = Field(
         default_factory=dict, description="reward models that rate the answers, by names of your own"
     )
+    strongreject: RubricSettings | None = Field(
+        default=None,
+        description="how much harm an answer to a harmful prompt would be good for, by the judge's marks; "
+        "null: not asked",
+    )
     controls: bool = Field(
         default=True,
         description="measure fixed answers too, which no model gave: always refuse, always comply, echo the "
@@ -162,6 +176,11 @@ class MeasureSettings(Section):
     )
 
     gate: GateSettings | None = Field(default=None, description="what the report has to show; null: nothing")
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether a judge speaks in the report, so that its audit has to stand beside it."""
+        return self.compare is not None or self.strongreject is not None
 
     @model_validator(mode="after")
     def _one_proxy(self) -> "MeasureSettings":

@@ -15,7 +15,7 @@ from engine.settings import ModelSettings
 from evaluation.answer import MODEL
 from evaluation.diverge import REFERENCE
 from labeling.draw import Drawn
-from labeling.model import Source
+from labeling.model import JUDGE, Source
 from pipeline.context import Context
 from pipeline.gate import Stop
 from pipeline.journal import Journal
@@ -71,6 +71,8 @@ class _Estimate:
             roles["critic"] = self.loaded.critic
         if self.loaded.recipe.evaluation is not None:
             roles |= {MODEL: assistant, REFERENCE: assistant}
+        if self.loaded.recipe.evaluation is not None and self.loaded.recipe.evaluation.strongreject:
+            roles[JUDGE] = self.loaded.judge
         return roles | self.loaded.judges
 
     async def _audit(self, context: Context) -> StageEstimate:

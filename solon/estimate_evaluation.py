@@ -7,7 +7,7 @@ as many tokens, and beside the base's answer to a prompt stands one to another p
 whose number is not known, are not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,17 +17,24 @@ from evaluation.answer import Question
 from evaluation.compare import Comparer, drawn, matches, pairings
 from evaluation.controls import CONTROLS, control_answers
 from evaluation.diverge import Diverger
-from evaluation.model import Answer, Checkpoint, Graded
+from evaluation.model import Answer, Checkpoint, Graded, SuiteKind
 from evaluation.rate import RATER, Rated, Rater, to_rate
-from evaluation.settings import RUN_REWARD, CompareSettings, DivergenceSettings, RewardSettings
+from evaluation.rubric import RubricGrader
+from evaluation.settings import (
+    RUN_REWARD,
+    CompareSettings,
+    DivergenceSettings,
+    RewardSettings,
+    RubricSettings,
+)
 from evaluation.suites import stratified
 from labeling.judge import Judge
 from pipeline.context import Context, RowContext
-from pipeline.runner import Outcome
+from pipeline.runner import Outcome, Program
 from prompts.message import Prompt
 from solon.checkpoints import BASE
 from solon.estimated import StageEstimate
-from solon.evaluate import judged_by, reward_settings
+from solon.evaluate import STRONGREJECT, judged_by, reward_settings
 from solon.programs import answerer
 from solon.recipe import POLICIES, EvaluationSettings, LoadedRecipe
 from solon.run_folder import RunFolder
@@ -48,12 +55,14 @@ class Evaluating:
     async def answers_and_comparisons(self, context: Context) -> list[StageEstimate]:
         """What is asked of the roles `model`, `reference` and the judges'."""
         settings = self._settings
-        base = await self._answers(settings.compare, context)
+        base = await self._answers(context)
         stages = [base, *(_like(base, f"evaluate {name}") for name in self._trained)]
         if settings.divergence:
             stages += await self._distances(settings.divergence, context)
         if settings.compare:
             stages += await self._comparisons(settings.compare, context)
+        if settings.strongreject:
+            stages.append(await self._marks(settings.strongreject, context))
         return stages
 
     async def rewards(self) -> list[StageEstimate]:
@@ -81,24 +90,31 @@ class Evaluating:
     def _controls(self) -> list[str]:
         return list(CONTROLS) if self._settings.controls else []
 
-    async def _answers(self, how: CompareSettings | None, context: Context) -> StageEstimate:
-        """The base's; where answers are compared, as many of those that are as the sample has."""
+    async def _answers(self, context: Context) -> StageEstimate:
+        """The base's; of those that a judge is shown as many as the sample has."""
         program, name = answerer(self.loaded), f"evaluate {BASE}"
         told, base = await self.sample.measure(name, program, self._asked, context, again=True)
-        answers = _given(told)
-        if how is not None:
-            chosen, known = self._compared_on(how), {answer.id for answer in answers}
+        self.answers = _given(told)
+        for chosen in self._judged:
+            known = {answer.id for answer in self.answers}
             left = [question for question in chosen if question.id not in known]
             lacking = self.sample.size - (len(chosen) - len(left))
             if left and lacking > 0:
                 more = replace(self.sample, size=lacking)
                 told, extra = await more.measure(name, program, left, context, again=True)
-                base, answers = replace(base, again=base.again + extra.again), [*answers, *_given(told)]
-        self.answers = answers
+                base = replace(base, again=base.again + extra.again)
+                self.answers = [*self.answers, *_given(told)]
         return base
 
-    def _compared_on(self, how: CompareSettings) -> list[Question]:
-        chosen = drawn(self._asked, how.kinds, limit=how.limit)
+    @property
+    def _judged(self) -> list[list[Question]]:
+        """The prompts whose answers a judge is shown, for each thing that it is asked."""
+        compare, rubric = self._settings.compare, self._settings.strongreject
+        found = [self._drawn(compare.kinds, compare.limit)] if compare else []
+        return [*found, *([self._drawn(("harmful",), rubric.limit)] if rubric else [])]
+
+    def _drawn(self, kinds: Sequence[SuiteKind], limit: int | None) -> list[Question]:
+        chosen = drawn(self._asked, kinds, limit=limit)
         return [question for question in self._asked if question.id in chosen]
 
     async def _distances(self, how: DivergenceSettings, context: Context) -> list[StageEstimate]:
@@ -113,7 +129,7 @@ class Evaluating:
 
     async def _comparisons(self, how: CompareSettings, context: Context) -> list[StageEstimate]:
         """Every control's as they are; of the trained models the first one's, by its stand-in."""
-        chosen = self._compared_on(how)
+        chosen = self._drawn(how.kinds, how.limit)
         ids = {question.id for question in chosen}
         base = [answer for answer in self.answers if answer.id in ids]
         judge = Judge(self.loaded.constitution, self.loaded.prompts, self.loaded.labeling)
@@ -139,30 +155,47 @@ class Evaluating:
         trained = [Checkpoint(name, "model") for name in self._trained]
         return [Checkpoint(BASE, "base"), *trained, *(Checkpoint(name, "control") for name in self._controls)]
 
+    async def _marks(self, how: RubricSettings, context: Context) -> StageEstimate:
+        """The judge's marks of answers to harmful prompts."""
+        ids = {question.id for question in self._drawn(("harmful",), how.limit)}
+        program, stage = RubricGrader(self.loaded.prompts, how), f"evaluate {STRONGREJECT}"
+        return await self._of_all(stage, program, ids, context, again=True)
+
+    async def _of_all(
+        self,
+        stage: str,
+        program: Program[Rated, object],
+        ids: Collection[str],
+        context: Context,
+        *,
+        again: bool,
+    ) -> StageEstimate:
+        """What rates single answers: those of models, and those of controls, which are other texts."""
+        asked = [question for question in self._asked if question.id in ids]
+        its = [answer for answer in self.answers if answer.id in ids]
+        known = [question for question in asked if question.id in {answer.id for answer in its}]
+        said = to_rate(BASE, its)
+        by_controls = [one for name in self._controls for one in to_rate(name, control_answers(name, known))]
+        share = len(said) / max(len(its), 1)
+        total = round(share * len(asked) * (1 + len(self._trained)))
+        _, models = await self.sample.measure(stage, program, said, context, again=again, total=total)
+        if not by_controls:
+            return models
+        total = len(asked) * len(self._controls)
+        _, controls = await self.sample.measure(
+            stage, program, by_controls, context, again=again, total=total
+        )
+        return _together(models, controls)
+
     async def _rewards(self, name: str, reward: RewardSettings) -> StageEstimate:
         """Of all answers; the assistant reads them where the reward model is yet to be trained."""
         folder = RunFolder(self.out)
         there = reward.reward_model != RUN_REWARD or folder.model("reward").is_dir()
         program = Rater(name, reward.role) if there else _read
         roles = {RATER: reward_settings(self.loaded, reward, folder) if there else self.loaded.assistant}
-        known = {answer.id for answer in self.answers}
-        asked = [question for question in self._asked if question.id in known]
-        by_controls = [
-            rated for each in self._controls for rated in to_rate(each, control_answers(each, asked))
-        ]
-        by_models = to_rate(BASE, self.answers)
-        said = len(by_models) / max(len(self.answers), 1)
         async with self.sample.engines(roles) as context:
-            stage = f"evaluate {name} rewards"
-            total = round(said * len(self._asked) * (1 + len(self._trained)))
-            _, of_models = await self.sample.measure(
-                stage, program, by_models, context, again=there, total=total
-            )
-            total = len(self._asked) * len(self._controls)
-            _, of_controls = await self.sample.measure(
-                stage, program, by_controls, context, again=there, total=total
-            )
-        return _together(of_models, of_controls)
+            ids = {question.id for question in self._asked}
+            return await self._of_all(f"evaluate {name} rewards", program, ids, context, again=there)
 
 
 async def _read(rated: Rated, context: RowContext) -> Score:

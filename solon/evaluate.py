@@ -28,21 +28,24 @@ from evaluation.model import (
     Graded,
     JudgeFacts,
     ModelResult,
+    Rubric,
     Score,
 )
-from evaluation.rate import RATER, Rater, to_rate
+from evaluation.rate import RATER, Rated, Rater, to_rate
+from evaluation.rubric import TEMPLATE, RubricGrader
 from evaluation.settings import (
     RUN_REWARD,
     CompareSettings,
     DivergenceSettings,
     RewardSettings,
+    RubricSettings,
     SuiteSettings,
 )
 from evaluation.suites import stratified
 from evaluation.verify import told, verified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
-from labeling.model import MAKING_PAIRS
+from labeling.model import JUDGE, MAKING_PAIRS
 from pipeline.context import Context
 from pipeline.shards import read_manifest
 from pipeline.store import iter_records, write_records
@@ -53,6 +56,9 @@ from solon.run_folder import RunFolder
 from solon.suites import questions
 from solon.work import RunError, Work
 from training.verifiers.attempt import BadReferenceError
+
+STRONGREJECT = "strongreject"
+"""The folder of the judge's marks, and the stage that makes them."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +105,15 @@ class Measurement:
             comparisons=tuple(comparisons),
             scores=tuple(scores),
             divergences=tuple(self._divergences()),
-            judges=(judge_facts(self.loaded, self.source),) if self.settings.compare else (),
+            rubrics=tuple(await self._marked(results, self.settings.strongreject)),
+            judges=(judge_facts(self.loaded, self.source),) if self.settings.asks_judge else (),
             facts=self._facts,
         )
 
     @property
     def _facts(self) -> dict[str, str]:
         """What answered, what judged, and what answers were checked by."""
-        judges = self.loaded.judges if self.settings.compare else {}
+        judges = self.loaded.judges if self.settings.asks_judge else {}
         return {
             **self.fingerprints,
             **{role: settings.model for role, settings in judges.items()},
@@ -178,6 +185,23 @@ class Measurement:
             )
             folder = await self.asking.rows(work, Rater(name, reward.role), rows, context)
         return list(iter_records(folder, Score))
+
+    async def _marked(self, results: Sequence[ModelResult], how: RubricSettings | None) -> list[Rubric]:
+        """The judge on what every model's answers to harmful prompts would be worth, in one sitting."""
+        if how is None:
+            return []
+        chosen = drawn(self.asked, ("harmful",), limit=how.limit)
+        rows = [
+            Rated(result.name, answer)
+            for result in results
+            for answer in result.answers
+            if answer.id in chosen
+        ]
+        made = [self.loaded.prompts.hash(TEMPLATE), *(self._made(result.name) for result in results)]
+        async with self.asking.engines(self.seed, **{JUDGE: self.loaded.judge}) as context:
+            work = self._work(STRONGREJECT, Rubric, STRONGREJECT, how.model_dump(), made)
+            folder = await self.asking.rows(work, RubricGrader(self.loaded.prompts, how), rows, context)
+        return list(iter_records(folder, Rubric))
 
     async def _checked(self, result: ModelResult) -> list[Score]:
         """Which of a model's answers are right; in a thread, since programs and algebra take their time."""
@@ -256,32 +280,6 @@ def judge_facts(loaded: LoadedRecipe, source: RunFolder) -> JudgeFacts:
     )
 
 
-def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Several runs as one: each checkpoint's records of all runs under its name.
-
-    A checkpoint that only some of the runs have is left out: its figures would be of other seeds.
-    """
-    if len(evaluations) == 1:
-        return evaluations[0]
-    names = [tuple(result.name for result in each.results) for each in evaluations]
-    shared = [name for name in names[0] if all(name in other for other in names)]
-    return Evaluation(
-        results=tuple(_merged(name, evaluations) for name in shared),
-        comparisons=tuple(
-            record
-            for each in evaluations
-            for record in each.comparisons
-            if record.model in shared and record.against in shared
-        ),
-        scores=tuple(record for each in evaluations for record in each.scores if record.model in shared),
-        divergences=tuple(
-            record for each in evaluations for record in each.divergences if record.model in shared
-        ),
-        judges=tuple(dict.fromkeys(judge for each in evaluations for judge in each.judges)),
-        facts={name: fact for each in evaluations for name, fact in each.facts.items()},
-    )
-
-
 def named(engine: Engine) -> str:
     """A model in a report."""
     fingerprint = engine.fingerprint
@@ -289,13 +287,6 @@ def named(engine: Engine) -> str:
     return (
         f"{fingerprint.model} {fingerprint.revision}{adapter} in {fingerprint.dtype or 'unknown precision'}"
     )
-
-
-def _merged(name: str, evaluations: Sequence[Evaluation]) -> ModelResult:
-    of_runs = [result for each in evaluations for result in each.results if result.name == name]
-    answers = tuple(answer for result in of_runs for answer in result.graded)
-    checkpoints = tuple(checkpoint for result in of_runs for checkpoint in result.checkpoints)
-    return ModelResult(name, answers, of_runs[0].kind, checkpoints)
 
 
 def _digest(content: object) -> str:

@@ -79,7 +79,7 @@ def reply(call: str, asked: dict[str, object], said: str | None = None) -> dict[
     top = [{"token": "A", "logprob": -0.1 - first}, {"token": "B", "logprob": -0.9 + first}]
     choice: dict[str, object] = {
         "index": 0,
-        "message": {"role": "assistant", "content": " ".join(words) + ("." if said is None else "")},
+        "message": {"role": "assistant", "content": " ".join(words) + "." if said is None else said},
         "finish_reason": "stop",
     }
     if asked.get("logprobs"):

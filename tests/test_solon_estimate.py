@@ -25,6 +25,7 @@ evaluation:
     bad: {{path: prompts.jsonl, kind: harmful}}
     tasks: {{path: prompts.jsonl, kind: helpful, limit: 3}}
   compare: {{limit: 2}}
+  strongreject: {{limit: 3}}
   max_tokens: 16
 """
 TRAINED = """\
@@ -77,10 +78,12 @@ def test_an_estimate_of_everything_is_what_the_evaluation_asks_and_finds(
         "evaluate base": (9, 9),
         # Two prompts of each kind, in both orders.
         **{f"evaluate {control} against base": (4, 8) for control in CONTROLS},
+        # Three answers of the base and of each control.
+        "evaluate strongreject": (15, 15),
     }
     asked = len(server.calls)
     # The prompts of the second suite are in the first one, too, and are asked once.
-    assert asked == 6 + 8 * len(CONTROLS)
+    assert asked == 6 + 8 * len(CONTROLS) + 15
     assert main(["evaluate", str(project / "recipe.yaml"), "--out", str(project / "out")]) == 0
     assert len(server.calls) == asked
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass, fields, replace
 from statistics import fmean
 from typing import get_args
 
-import numpy as np
-
 from evaluation.figures.change import Change
+from evaluation.figures.harm import Harm, harm
 from evaluation.figures.rates import (
     Marks,
     Rate,
@@ -24,17 +23,14 @@ from evaluation.measures import (
     Phrase,
     TextStatistics,
     most_overused,
-    strongreject,
     text_statistics,
     words,
 )
 from evaluation.model import CheckpointKind, Comparison, Evaluation, Graded, ModelResult, Score, SuiteKind
-from labeling.audit.clustered import Clusters, mean, share
+from labeling.audit.clustered import Clusters, mean
 from labeling.audit.estimate import Estimate
 
 KINDS: tuple[SuiteKind, ...] = get_args(SuiteKind)
-SPECIFIC, CONVINCING = "specific", "convincing"
-"""What StrongREJECT's two marks are called, as the last part of a score's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class CheckpointFigures:
     wins: Mapping[str, Wins]
     kl: Estimate | None
     scores: Mapping[str, ScoreChange]
-    strongreject: Estimate | None
+    strongreject: Harm | None
     unread: int
 
     @property
@@ -103,7 +99,10 @@ def checkpoint_figures(evaluation: Evaluation, result: ModelResult) -> Checkpoin
         wins=_wins(evaluation, result.name, base.name),
         kl=kl([one for one in evaluation.divergences if one.model == result.name]),
         scores=score_changes(scores, [] if result is base else was),
-        strongreject=_strongreject(result, scores),
+        strongreject=harm(
+            [one for one in evaluation.rubrics if one.model == result.name],
+            [] if result is base else [one for one in evaluation.rubrics if one.model == base.name],
+        ),
         unread=sum(not one.scored and one.answer.kind != "verifiable" for one in result.graded),
     )
 
@@ -188,28 +187,3 @@ def helpfulness(comparisons: Sequence[Comparison]) -> list[Comparison]:
         if found:
             return found
     return []
-
-
-def _strongreject(result: ModelResult, scores: Sequence[Score]) -> Estimate | None:
-    """StrongREJECT's mean over the answers that have both of its marks."""
-    marks = {
-        name: {(one.run, one.id): one.value for one in scores if one.by.rpartition("/")[2] == name}
-        for name in (SPECIFIC, CONVINCING)
-    }
-    both = marks[SPECIFIC].keys() & marks[CONVINCING].keys()
-    its = [one for one in result.graded if one.scored and _key(one) in both]
-    if not its:
-        return None
-    values = [
-        strongreject(
-            refused=float(one.refused),
-            specific=marks[SPECIFIC][_key(one)],
-            convincing=marks[CONVINCING][_key(one)],
-        )
-        for one in its
-    ]
-    return share(np.array(values), Clusters.of([one.answer.id for one in its]))
-
-
-def _key(one: Graded) -> tuple[str, str]:
-    return one.answer.run, one.answer.id

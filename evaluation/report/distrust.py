@@ -11,7 +11,7 @@ from evaluation.figures.figures import Figures
 from evaluation.figures.rates import ACCURACY
 from evaluation.measures import TextStatistics
 from evaluation.model import Agreement, JudgeFacts, SuiteKind
-from evaluation.report import checked
+from evaluation.report import checked, harm
 
 _FEW_PROMPTS = 100
 _MANY_CUT_OFF = 0.2
@@ -39,6 +39,7 @@ def reasons_to_distrust(
         *_controls(figures),
         *_small(base),
         *checked.distrust(figures),
+        *harm.distrust(figures, judges),
         *(sentence for model in tuned for sentence in _changes(model)),
         *(sentence for model in tuned for sentence in _seeds(model)),
         *(sentence for model in real for sentence in _read(model)),

@@ -94,6 +94,7 @@ def models_json(figures: Figures, evaluation: Evaluation) -> list[dict[str, obje
             "texts": {kind: _plain(asdict(found)) for kind, found in model.texts.items()},
             "wins": {judge: _plain(asdict(found)) for judge, found in model.wins.items()},
             "scores": {by: _plain(asdict(found)) for by, found in model.scores.items()},
+            "strongreject": plain(model.strongreject) if model.strongreject else None,
             "standing": _standing(figures, model),
             "unread": model.unread,
         }
@@ -135,7 +136,7 @@ def _others(
         if model.name in ratings:
             yield "elo", ratings[model.name].elo, "higher"
     yield "kl", model.kl, "lower"
-    yield "strongreject", model.strongreject, "lower"
+    yield "strongreject", model.strongreject.score if model.strongreject else None, "lower"
     for by, score in model.scores.items():
         if score.role != "verifier":
             yield f"reward:{by}", score.gain, "higher"

@@ -13,7 +13,7 @@ from pathlib import Path
 from evaluation.figures.constitutional import Constitutional
 from evaluation.figures.figures import Figures, figures
 from evaluation.model import Agreement, Evaluation, ModelResult
-from evaluation.report import checked, feedback, preference, reading, record, safety, transcripts
+from evaluation.report import checked, feedback, harm, preference, reading, record, safety, transcripts
 from evaluation.report.distrust import reasons_to_distrust
 from evaluation.report.opening import opening
 from evaluation.report.plot import PLANE, REWARDS, ROUNDS, pictures
@@ -125,7 +125,12 @@ def _parts(made: Report, shown: Mapping[str, bytes]) -> list[tuple[str, str]]:
             "Helpful and harmless",
             lambda: f"{safety.plane(found, grader, judges)}\n\n{safety.standings(found)}",
         ),
-        ("Safe against unsafe prompts", lambda: safety.quadrant(found, grader)),
+        (
+            "Safe against unsafe prompts",
+            lambda: "\n\n".join(
+                filter(None, [safety.quadrant(found, grader), harm.strongreject(found, judges)])
+            ),
+        ),
         ("What the answers do", lambda: safety.grades(found, grader)),
         ("By category", lambda: safety.categories(found, grader)),
         ("Helpfulness", lambda: preference.helpfulness(found, judges)),
