@@ -45,7 +45,8 @@ from evaluation.suites import stratified
 from evaluation.verify import told, verified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
-from labeling.model import JUDGE, MAKING_PAIRS
+from labeling.model import JUDGE
+from labeling.settings import MAKING_PAIRS
 from pipeline.context import Context
 from pipeline.shards import read_manifest
 from pipeline.store import iter_records, write_records

@@ -12,7 +12,7 @@ from engine.scripted import ScriptedEngine
 from evaluation.model import Comparison, Graded, Rubric, Score
 from labeling.audit.record import audit, write_audit
 from labeling.audit.thresholds import Thresholds
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.store import read_records
 from solon.cli import main
 from solon.evaluate import judge_facts
