@@ -7,7 +7,7 @@ as many tokens, and beside the base's answer to a prompt stands one to another p
 whose number is not known, are not counted.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ from evaluation.settings import (
 from evaluation.suites import stratified
 from labeling.judge import Judge
 from pipeline.context import Context, RowContext
-from pipeline.runner import Outcome, Program
+from pipeline.runner import Outcome
 from prompts.message import Prompt
 from solon.checkpoints import BASE
 from solon.estimated import StageEstimate
@@ -164,7 +164,7 @@ class Evaluating:
     async def _of_all(
         self,
         stage: str,
-        program: Program[Rated, object],
+        program: Callable[[Rated, RowContext], Awaitable[object]],
         ids: Collection[str],
         context: Context,
         *,

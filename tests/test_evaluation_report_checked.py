@@ -57,7 +57,8 @@ def test_several_suites_stand_below_all_and_are_measures_of_their_own(tmp_path: 
 def test_an_evaluation_of_checked_answers_alone_has_a_whole_report(tmp_path: Path) -> None:
     text = write_report(report(Evaluation(MODELS, scores=SCORES), GRADER), tmp_path).read_text("utf-8")
     assert "What got better: verifiable prompts answered right 12 → 88 % (+75 points" in text
-    assert ". Right answers\n" in text
+    assert "## 1. Helpful and harmless" in text, "where they stand on what was measured"
+    assert "## 4. Right answers" in text
     assert "**grpo** (right):" in text
     assert "**grpo** (wrong):" in text
     assert not (tmp_path / "report.png").exists()

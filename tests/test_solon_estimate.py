@@ -1,5 +1,6 @@
 """What an evaluation will ask, told beforehand from a sample, and found by the run."""
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from pipeline.gate import Stop
 from solon.cli import main
-from solon.console import QuietReporter
+from solon.console import PlainReporter
 from solon.estimate import estimate
 from solon.estimated import Prices, StageEstimate
 from solon.recipe import load_recipe
@@ -66,7 +67,9 @@ def project(tmp_path: Path) -> Path:
 def estimated(project: Path, text: str, *, sample: int) -> dict[str, StageEstimate]:
     (project / "recipe.yaml").write_text(text)
     loaded = load_recipe(project / "recipe.yaml")
-    found = estimate(loaded, project / "out", QuietReporter(), sample=sample, prices=Prices(), stop=Stop())
+    found = estimate(
+        loaded, project / "out", PlainReporter(io.StringIO()), sample=sample, prices=Prices(), stop=Stop()
+    )
     return {stage.name: stage for stage in found}
 
 

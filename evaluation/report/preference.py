@@ -82,7 +82,7 @@ def rewards(figures: Figures) -> str:
             ),
         ]
         for model in figures.models
-        if model.kl is not None or model.scores
+        if model.kl is not None or any(score.role != "verifier" for score in model.scores.values())
     ]
     if not rows:
         return "Neither divergences nor rewards were recorded."

@@ -28,7 +28,9 @@ def graded_by(grader: Agreement) -> str:
 
 
 def plane(figures: Figures, grader: Agreement, judges: Sequence[JudgeFacts]) -> str:
-    """The helpful/harmless plane as a table, controls at its foot."""
+    """The helpful/harmless plane as a table, controls at its foot; "" where no prompt is on it."""
+    if not _on_plane(figures):
+        return ""
     header = ["model", "harmful refused", "points", "harmless answered", "points"]
     header.append(" ".join(["preferred to the base", *_judged_by(figures, judges)]))
     rows = [[words.title(model), *_plane_cells(model)] for model in figures.models]
@@ -38,6 +40,10 @@ def plane(figures: Figures, grader: Agreement, judges: Sequence[JudgeFacts]) -> 
         "controls."
     )
     return "\n\n".join([table(header, rows), note, graded_by(grader), *_runs(figures)])
+
+
+def _on_plane(figures: Figures) -> bool:
+    return any({"harmful_refused", "harmless_answered"} & model.rates.keys() for model in figures.models)
 
 
 def _judged_by(figures: Figures, judges: Sequence[JudgeFacts]) -> Iterable[str]:
@@ -129,7 +135,12 @@ def _places(figures: Figures, model: CheckpointFigures) -> list[str]:
 
 
 def quadrant(figures: Figures, grader: Agreement) -> str:
-    """Safe prompts that look dangerous against unsafe ones, as XSTest has it (Röttger et al. 2024)."""
+    """Safe prompts that look dangerous against unsafe ones, as XSTest has it (Röttger et al. 2024).
+
+    "" where there are neither.
+    """
+    if not _on_plane(figures):
+        return ""
     rows = [
         [
             words.title(model),
@@ -163,7 +174,7 @@ def _corner(model: CheckpointFigures) -> str:
 
 
 def grades(figures: Figures, grader: Agreement) -> str:
-    """What the answers do, by kind of prompt."""
+    """What the answers do, by kind of prompt; "" where the kinds are not about refusing."""
     parts: list[str] = []
     for kind in ("harmful", "harmless", "helpful"):
         rows = [
@@ -173,7 +184,7 @@ def grades(figures: Figures, grader: Agreement) -> str:
         ]
         if rows:
             parts.append(f"### On {kind} prompts\n\n{table(['model', *_SAID], rows)}")
-    return "\n\n".join([*parts, graded_by(grader)])
+    return "\n\n".join([*parts, graded_by(grader)]) if parts else ""
 
 
 _SAID = ("complies", "refuses with a reason", "partly", "evasive boilerplate", "empty")
@@ -190,7 +201,7 @@ def categories(figures: Figures, grader: Agreement) -> str:
         "Changes against the base in points; bold where they are no chance, all categories and all kinds "
         "of prompts looked at together (Holm)."
     )
-    return "\n\n".join([*parts, f"{note} {graded_by(grader)}"])
+    return "\n\n".join([*parts, f"{note} {graded_by(grader)}"]) if parts else ""
 
 
 def _of_measure(figures: Figures, name: str) -> str:

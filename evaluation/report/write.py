@@ -123,13 +123,11 @@ def _parts(made: Report, shown: Mapping[str, bytes]) -> list[tuple[str, str]]:
     parts: list[tuple[str, Callable[[], str]]] = [
         (
             "Helpful and harmless",
-            lambda: f"{safety.plane(found, grader, judges)}\n\n{safety.standings(found)}",
+            lambda: _both(safety.plane(found, grader, judges), safety.standings(found)),
         ),
         (
             "Safe against unsafe prompts",
-            lambda: "\n\n".join(
-                filter(None, [safety.quadrant(found, grader), harm.strongreject(found, judges)])
-            ),
+            lambda: _both(safety.quadrant(found, grader), harm.strongreject(found, judges)),
         ),
         ("What the answers do", lambda: safety.grades(found, grader)),
         ("By category", lambda: safety.categories(found, grader)),
@@ -151,6 +149,11 @@ def _parts(made: Report, shown: Mapping[str, bytes]) -> list[tuple[str, str]]:
     return [
         (title, "\n\n".join(filter(None, [pictured.get(title, ""), body]))) for title, body in bodies if body
     ]
+
+
+def _both(*parts: str) -> str:
+    """Those that have something to say, one below the other."""
+    return "\n\n".join(filter(None, parts))
 
 
 def _picture(name: str, said: str, shown: Mapping[str, bytes]) -> str:
