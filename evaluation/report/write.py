@@ -146,9 +146,7 @@ def _parts(made: Report, shown: Mapping[str, bytes]) -> list[tuple[str, str]]:
         "Critique and revision": _picture(ROUNDS, "Harmlessness by revision round", shown),
     }
     bodies = [(title, body()) for title, body in parts]
-    return [
-        (title, "\n\n".join(filter(None, [pictured.get(title, ""), body]))) for title, body in bodies if body
-    ]
+    return [(title, _both(pictured.get(title, ""), body)) for title, body in bodies if body]
 
 
 def _both(*parts: str) -> str:
