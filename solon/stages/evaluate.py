@@ -19,5 +19,5 @@ async def evaluate(sitting: Sitting) -> None:
     models = of_run(loaded, folder)
     found = await Measurement(loaded, models, sitting.asking, folder.evaluation, folder).record()
     seconds = {f"seconds, {stage}": f"{seconds:.0f}" for stage, seconds in sitting.seconds.items()}
-    facts = run_facts(loaded) | found.facts | seconds
+    facts = {**run_facts(loaded), **found.facts, **seconds}
     report_on(replace(found, facts=facts), [folder], folder.path, reporter=sitting.reporter)
