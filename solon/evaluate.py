@@ -114,12 +114,7 @@ class Measurement:
     @property
     def _facts(self) -> dict[str, str]:
         """What answered, what judged, and what answers were checked by."""
-        judges = self.loaded.judges if self.settings.asks_judge else {}
-        return {
-            **self.fingerprints,
-            **{role: settings.model for role, settings in judges.items()},
-            **{f"answers to {name}": told(each) for name, each in self._checks.items()},
-        }
+        return self.fingerprints | {f"answers to {name}": told(each) for name, each in self._checks.items()}
 
     async def _model(self, each: Evaluated) -> ModelResult:
         """A model's answers, and its distance from the base while both are there."""
@@ -159,6 +154,7 @@ class Measurement:
         labeling = self.loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS))
         made_of = [labeling, self.loaded.constitution.digest]
         async with self.asking.engines(self.seed, **self.loaded.judges) as context:
+            self._name(context, *self.loaded.judges)
             for one, other in matches(results, how.pairs):
                 rows = self._pairings(one, other, how)
                 name = f"{one.name} against {other.name}"
@@ -200,6 +196,7 @@ class Measurement:
         ]
         made = [self.loaded.prompts.hash(TEMPLATE), *(self._made(result.name) for result in results)]
         async with self.asking.engines(self.seed, **{JUDGE: self.loaded.judge}) as context:
+            self._name(context, JUDGE)
             work = self._work(STRONGREJECT, Rubric, STRONGREJECT, how.model_dump(), made)
             folder = await self.asking.rows(work, RubricGrader(self.loaded.prompts, how), rows, context)
         return list(iter_records(folder, Rubric))
@@ -221,6 +218,11 @@ class Measurement:
         """The suites with prompts that a program can check."""
         asked = {question.suite for question in self.asked if question.kind == "verifiable"}
         return {name: settings for name, settings in self.settings.named.items() if name in asked}
+
+    def _name(self, context: Context, *roles: str) -> None:
+        """Keep who plays these roles, for the report."""
+        for role in roles:
+            self.fingerprints[f"{self._prefix}{role} model"] = named(context.engines[role])
 
     def _divergences(self) -> Iterable[Divergence]:
         for each in self.models[1:] if self.settings.divergence else ():

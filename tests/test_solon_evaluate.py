@@ -79,7 +79,7 @@ def test_a_recipe_without_training_measures_its_model_and_the_controls(project: 
     assert len(server.calls) == 11 + 2 * 4 * len(CONTROLS)
     report = json.loads((project / "runs" / "one" / "report.json").read_text())
     assert [judge["name"] for judge in report["judges"]] == ["judge"]
-    assert report["facts"]["judge"] == "m"
+    assert report["facts"]["judge model"] == report["facts"]["base model"]
 
 
 async def test_a_judges_audit_goes_by_the_name_that_its_verdicts_have(project: Path) -> None:
