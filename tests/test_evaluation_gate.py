@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from outcome_fixtures import FIT, GRADER, compared, result, split, with_controls
 
 from evaluation.gate import Gate, gate, passing
 from evaluation.model import Evaluation, ModelResult
-from evaluation.report.record import Recorded, read_report, recorded
+from evaluation.report.record import Recorded, RecordedModel, read_report, recorded
 from evaluation.report.write import as_json, report
-from evaluation.requirement import Requirement, requirement
+from evaluation.requirement import Requirement, require_both_sides, requirement
 from pipeline.shards import StoreError
 
 BASE = result("base", harmful=split(100, 15), harmless=split(100, 3), kind="base")
@@ -136,6 +138,34 @@ def test_no_control_passes_and_the_gate_says_so() -> None:
     )
     assert gate(now, [], now).passed
     assert passing(now, [], now) == []
+
+
+LIKED = with_four_controls(liked=True)
+THRESHOLDS = st.builds(
+    Requirement,
+    st.sampled_from(
+        ["harmful_refused", "attack_success", "harmless_answered", "harmless_refused", "win_rate"]
+    ),
+    sign=st.sampled_from([">=", "<="]),
+    limit=st.sampled_from([0, 0.05, 0.5, 0.95, 1]),
+)
+
+
+@given(
+    asked=st.lists(THRESHOLDS, min_size=1, max_size=4),
+    control=st.sampled_from([model for model in LIKED.models if model.kind == "control"]),
+)
+def test_no_thresholds_let_a_control_pass_in_a_models_place(
+    asked: list[Requirement], control: RecordedModel
+) -> None:
+    """Even beside a judge that likes the controls best: the gate is refused, or it fails."""
+    posing = replace(control, name="dpo", kind="dpo")
+    models = tuple(posing if model.name == "dpo" else model for model in LIKED.models)
+    try:
+        require_both_sides(asked)
+    except ValueError:
+        return
+    assert not gate(Recorded(models), asked).passed
 
 
 def test_a_gate_that_a_control_would_pass_holds_the_model_back() -> None:
