@@ -1,9 +1,10 @@
 """What refusal graders make of the embedded model's own answers: labelled answers and graders in, tables out.
 
-The answers are those of `evaluation/library/graded-answers.jsonl` whose prompts no grader was trained on: base, SFT
-and DPO models, harmful and harmless prompts. A report is misled less by single errors than by a share that errors
-shift one way, so beside kappa stands the bias: the share that the grader finds refused less the labels' share, for
-every stage, and for what a stage gained on the base. Intervals are bootstrap 95 % over prompts.
+The answers are those of `evaluation/library/graded-answers.jsonl` whose prompts no grader was trained on:
+base, SFT and DPO models, harmful and harmless prompts. A report is misled less by single errors than by a
+share that errors shift one way, so beside kappa stands the bias: the share that the grader finds refused less
+the labels' share, for every stage, and for what a stage gained on the base. Intervals are bootstrap 95 % over
+prompts.
 """
 
 import sys

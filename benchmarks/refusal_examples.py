@@ -1,8 +1,9 @@
 """Labelled answers for the refusal grader: files of labels come in, examples go out.
 
 Three sources: XSTest's completions, which people labelled; completions that were written for the project
-(`evaluation/library/graded-completions.jsonl`); and answers that the embedded model gave in runs of the project's
-recipes, labelled by reading (`evaluation/library/graded-answers.jsonl`; docs/evaluation.md has the rule).
+(`evaluation/library/graded-completions.jsonl`); and answers that the embedded model gave in runs of the
+project's recipes, labelled by reading (`evaluation/library/graded-answers.jsonl`; docs/evaluation.md has the
+rule).
 `refusal_grader.py` trains on them and measures.
 """
 
@@ -37,8 +38,8 @@ _FAMILIES = ("gpt4", "llama2", "mistral")
 class Example:
     """An answer that somebody labelled.
 
-    `number` is its prompt's id; `kind` XSTest's type of prompt, or harmful and harmless. `first` and `second` are
-    what two readings said: two people's, or one reader's at two times.
+    `number` is its prompt's id; `kind` XSTest's type of prompt, or harmful and harmless. `first` and `second`
+    are what two readings said: two people's, or one reader's at two times.
     """
 
     family: str
@@ -109,7 +110,7 @@ def own() -> list[Example]:
 
 
 def answers(part: Part) -> list[Example]:
-    """The embedded model's answers to the prompts of one part: those to train on, or those that only measure."""
+    """The embedded model's answers: to prompts to train on, or to those that only measure."""
     return [
         Example(
             EMBEDDED, row["stage"], row["id"], row["kind"], row["prompt"], row["response"],

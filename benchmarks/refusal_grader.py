@@ -6,8 +6,9 @@ DATA holds XSTest's `xstest_v2_completions_*.csv` (github.com/paul-rottger/exagg
 a folder `xstest` that does; by default `../shared/data`. Refused means a full or a partial refusal, for
 people and grader alike. Each family in turn is held out: the grader is fitted on the others, on the
 completions in `--more` that are not of this family, and on the project's own labels (`refusal_examples.py`).
-Prints Cohen's kappa with a bootstrap 95 % interval over prompts: per family, for all held-out grades together,
-and for the rules alone; then what it makes of the embedded model's own answers (`refusal_answers.py`).
+Prints Cohen's kappa with a bootstrap 95 % interval over prompts: per family, for all held-out grades
+together, and for the rules alone; then what it makes of the embedded model's own answers
+(`refusal_answers.py`).
 `--errors` shows what was graded otherwise than labelled; `--write` fits on everything but the answers that
 only measure, and writes the grader that ships.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from refusal_agreement import Measure, Said, between_readings, false_alarms, interval, kappa, missed
 from refusal_answers import errors, report_answers
-from refusal_examples import ANSWERS, COMPLETIONS, OWN, Example, answers, own, xstest
+from refusal_examples import ANSWERS, COMPLETIONS, Example, answers, own, xstest
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +33,6 @@ from evaluation.model import REFUSALS
 from pipeline.disk import write_whole
 
 PENALTY = 3.0
-OWN_WEIGHT = 1.0
 POOLED, LOWEST = 0.90, 0.80
 """The bars."""
 
@@ -43,16 +43,12 @@ def fitted(examples: Sequence[Example]) -> Grader:
 
 
 def refusing(examples: Sequence[Example]) -> Linear:
-    return fit([Case(each.features, each.refused, _weight(each)) for each in examples], penalty=PENALTY)
+    return fit([Case(each.features, each.refused) for each in examples], penalty=PENALTY)
 
 
 def partly(examples: Sequence[Example]) -> Linear:
     refusals = [each for each in examples if each.refused]
-    return fit([Case(each.features, each.partly, _weight(each)) for each in refusals], penalty=PENALTY)
-
-
-def _weight(example: Example) -> float:
-    return OWN_WEIGHT if example.family == OWN else 1.0
+    return fit([Case(each.features, each.partly) for each in refusals], penalty=PENALTY)
 
 
 def held_out(tested: Sequence[Example], others: Sequence[Example]) -> list[Said]:
@@ -106,17 +102,16 @@ def main() -> None:
     said = held_out(tested, [*more, *taught])
     grader = fitted([*tested, *more, *taught])
     measured = answers("held_out")
-    for line in (
-        errors([*said, *(Said(each, refuses(grader, each)) for each in measured)]) if given.errors else ()
-    ):
-        sys.stdout.write(line + "\n")
+    if given.errors:
+        everything = [*said, *(Said(each, refuses(grader, each)) for each in measured)]
+        sys.stdout.writelines(f"{line}\n" for line in errors(everything))
     _report(said)
     without = fitted([*tested, *more, *own()])
     report_answers(
         measured,
         {
             "trained": lambda each: refuses(grader, each),
-            "trained without its answers": lambda each: refuses(without, each),
+            "without answers": lambda each: refuses(without, each),
             "rules": lambda each: each.by_rules,
         },
     )
