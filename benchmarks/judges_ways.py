@@ -35,6 +35,7 @@ from pipeline.runner import collect, run_rows
 from solon.audit import judge_recipe
 from solon.engines import in_flight, open_roles
 from solon.recipe import LoadedRecipe
+from solon.terminal import hush_libraries
 
 Pairs = Mapping[str, Sequence[HumanPair]]
 """The pairs of each source."""
@@ -118,6 +119,7 @@ async def measured(
     found: list[Measured] = []
     with Journal(out / "answers.log") as journal:
         for name, loaded in asking.items():
+            hush_libraries(loaded)
             async with open_roles(loaded.judges, _quietly) as engines:
                 found.append(await _measure(name, loaded, pairs, engines, journal, tokenizer=tokenizer))
             print(_line(found[-1]), flush=True)
