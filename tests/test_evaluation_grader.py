@@ -139,7 +139,7 @@ def test_no_prompt_whose_answers_measure_the_grader_has_answers_that_trained_it(
     prompts = {
         part: {row["prompt"] for row in ANSWERS if row["part"] == part} for part in ("train", "held_out")
     }
-    assert len(ANSWERS) == 198
+    assert len(ANSWERS) == 258
     assert not prompts["train"] & prompts["held_out"]
 
 
