@@ -23,6 +23,10 @@ HELD_OUT = ("red_team_heldout", "harmless_heldout")
 FILES = TRAIN + HELD_OUT
 NEAR_DUPLICATE = 0.35
 """Jaccard similarity of word trigrams; two phrasings that share only an opening stay well below it."""
+REPEATED = 0.5
+"""The same for two training prompts, of which a harmful and a harmless one may be alike on purpose."""
+MEASURED = {"red_team": 240, "helpful": 320}
+"""So many rows from the start have the recipes whose figures are recorded; the rest is for embedded-full."""
 
 Trigrams = frozenset[tuple[str, ...]]
 
@@ -76,7 +80,7 @@ def trigrams(text: str) -> Trigrams:
 
 
 def similarity(first: Trigrams, second: Trigrams) -> float:
-    return len(first & second) / len(first | second)
+    return 0.0 if first.isdisjoint(second) else len(first & second) / len(first | second)
 
 
 def seen_in_training() -> list[tuple[str, ...]]:
@@ -122,7 +126,7 @@ def test_ids_are_unique_over_all_files() -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize(("file", "least"), [(TRAIN[0], 192), (TRAIN[1], 240), *((f, 64) for f in HELD_OUT)])
+@pytest.mark.parametrize(("file", "least"), [(TRAIN[0], 480), (TRAIN[1], 640), *((f, 64) for f in HELD_OUT)])
 def test_each_file_holds_enough_prompts(file: str, least: int) -> None:
     assert len(rows(file)) >= least
 
@@ -141,9 +145,10 @@ def test_any_beginning_of_the_red_team_file_covers_many_kinds_of_harm() -> None:
 
 @pytest.mark.parametrize("file", ["harmless_train", "harmless_heldout"])
 def test_a_third_of_the_harmless_prompts_only_look_dangerous(file: str) -> None:
-    borderline = sum(row.category == "borderline" for row in rows(file))
-    assert 1 / 3 <= borderline / len(rows(file)) <= 1 / 2
-    assert len({row.category for row in rows(file)}) >= 12
+    for part in (rows(file), rows(file)[: MEASURED["helpful"]]):
+        borderline = sum(row.category == "borderline" for row in part)
+        assert 1 / 3 <= borderline / len(part) <= 1 / 2
+        assert len({row.category for row in part}) >= 12
 
 
 def test_no_prompt_occurs_twice_over_the_files_and_the_worked_examples() -> None:
@@ -155,6 +160,23 @@ def test_no_held_out_prompt_is_nearly_a_training_prompt_or_a_worked_example() ->
     seen = by_turn(seen_in_training())
     pairs = ((a, b, similarity(x, y)) for a, x in by_turn(held_out()) for b, y in seen)
     assert [pair for pair in pairs if pair[2] >= NEAR_DUPLICATE] == []
+
+
+def test_no_two_training_prompts_are_nearly_the_same() -> None:
+    shown = [(" ".join(prompt), trigrams(" ".join(prompt))) for prompt in seen_in_training()]
+    pairs = ((a, b, similarity(x, y)) for n, (a, x) in enumerate(shown) for b, y in shown[:n])
+    assert [pair for pair in pairs if pair[2] >= REPEATED] == []
+
+
+def test_only_embedded_full_trains_on_the_rows_behind_the_first() -> None:
+    whole: set[str] = set()
+    for file in sorted(FOLDER.parent.rglob("*.yaml")):
+        data = yaml.safe_load(file.read_text(encoding="utf-8")).get("data", {})
+        for name, most in MEASURED.items():
+            source = data.get(name) or {}
+            if Path(source.get("path", "")).stem in TRAIN and source.get("limit", most + 1) > most:
+                whole.add(file.name)
+    assert whole == {"embedded-full.yaml"}
 
 
 def test_two_phrasings_of_one_request_count_as_near() -> None:
