@@ -43,6 +43,7 @@ from solon.audit import (
 )
 from solon.checkpoints import Evaluated, of_run, reached
 from solon.console import Reporter
+from solon.demonstrations import imitated
 from solon.estimated import compared
 from solon.evaluate import Measurement
 from solon.label_datasets import LabelDatasets, told
@@ -389,8 +390,14 @@ class _Run:
         if online is not None:
             return prompts_to_answer(self.loaded, online)
         if method == "sft":
-            return StoredRows(self._made("critique", self.folder.sft_dataset, needs="critique"))
+            return imitated(self.loaded, self._revised())
         return StoredRows(self._made("label", self.folder.dataset(LEARN_FROM_LABELS[method]), needs="label"))
+
+    def _revised(self) -> Iterable[Mapping[str, object]]:
+        """The SFT dataset; none where the recipe has no prompts that are critiqued."""
+        if self.loaded.data.red_team is None:
+            return ()
+        return StoredRows(self._made("critique", self.folder.sft_dataset, needs="critique"))
 
     def _rewarded(self, settings: OnlineSettings) -> OnlineSettings:
         """The settings with the folders of all reward models; the run's own has to be there."""
