@@ -120,4 +120,4 @@ def test_what_does_not_go_with_demonstrations_is_told(project: Path) -> None:
 def test_a_held_out_prompt_is_no_demonstration(project: Path) -> None:
     (project / "held.jsonl").write_text('{"id": "h", "prompt": "1 + 1"}\n')
     [text] = found(project, "evaluation={harmless: {path: held.jsonl}}")
-    assert "`h` is `worked.jsonl:1` of the training data" in text
+    assert "`harmless/h` is `worked.jsonl:1` of the training data" in text
