@@ -31,8 +31,9 @@ from engine.protocol import Choice, Completion, Fingerprint, Sampling
 from engine.scripted import ScriptedEngine
 from labeling.draw import Candidate, Drawn
 from labeling.judge import Judge
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
 from labeling.pairs import Labeler
+from labeling.settings import LabelingSettings
 from pipeline.context import Context, RowContext
 from pipeline.journal import Journal
 from pipeline.runner import run_rows

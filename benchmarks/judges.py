@@ -1,15 +1,15 @@
 """Every way to label against people's labels: how often it agrees, how consistent it is, what it costs.
 
     python benchmarks/judges.py DATA [--model embedded] [--budget 100] [--only WAY ...] [--reward ADAPTER]
-                                [--parts audits ways overhead] [--out runs/judges]
+                                [--panel ADAPTER ...] [--parts audits ways overhead] [--out runs/judges]
 
-DATA is a folder with `hhh/`, `hh-rlhf/`, `llmbar/` and `xstest/` as they were published. `audits`: the model
-is audited by the default way on each of them: all of HHH, LLMBar and XSTest's pairs, 500 of hh-rlhf. `ways`:
-every way judges the same pairs, `--budget` of each source (`judges_ways.py`), a reward model too where
-`--reward` names the adapter of one. `overhead`: the time of an audit of 500 pairs in both orders is held
-against that of the engine alone for the same calls. What was answered is journalled in `--out`: an
-interrupted benchmark goes on, and nothing is asked again. Prints tables, and a line each:
-`bar: WHAT VALUE TARGET ok|short`.
+DATA is a folder with `hhh/`, `hh-rlhf/`, `llmbar/` and `xstest/` as they were published. `audits`: the
+model is audited by the default way on each of them: all of HHH, LLMBar and XSTest's pairs, 500 of hh-rlhf.
+`ways`: every way judges the same pairs, `--budget` of each source (`judges_ways.py`), a reward model too
+where `--reward` names the adapter of one, and a panel of the model and those that `--panel` names adapters
+of. `overhead`: the time of an audit of 500 pairs in both orders is held against that of the engine alone
+for the same calls. What was answered is journalled in `--out`: an interrupted benchmark goes on, and
+nothing is asked again. Prints tables, and a line each: `bar: WHAT VALUE TARGET ok|short`.
 """
 
 import argparse
@@ -92,7 +92,9 @@ def every_way(arguments: argparse.Namespace, sources: Mapping[str, Sequence[Path
     out = arguments.out / "ways"
     out.mkdir(parents=True, exist_ok=True)
     ways = arguments.only or list(WAYS)
-    return asyncio.run(measured(arguments.model, pairs, ways, out=out, reward=arguments.reward))
+    return asyncio.run(
+        measured(arguments.model, pairs, ways, out=out, reward=arguments.reward, panel=arguments.panel)
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -102,6 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--only", nargs="+", choices=list(WAYS), metavar="WAY")
     parser.add_argument("--reward", type=Path, metavar="ADAPTER", help="a reward model's folder")
+    parser.add_argument("--panel", type=Path, nargs="+", default=[], metavar="ADAPTER", help="of its others")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--out", type=Path, default=Path("runs") / "judges")
     parser.add_argument("--repeats", type=int, default=3, help="of the last measurement")

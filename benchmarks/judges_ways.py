@@ -1,9 +1,9 @@
 """Every way to label on the same pairs: what each says, how often that agrees with people, what it costs.
 
-In: pairs that people labelled, by source, and a model. Out: a `Measured` for each way, and a table. The model
-is opened once, and all ways share one journal, so that a call which two ways ask is asked once and an
-interrupted comparison goes on. Cost is counted apart from that: a way's prompts are encoded as the model
-reads them, and beginnings that several of its calls have in common count once.
+In: pairs that people labelled, by source, and a model. Out: a `Measured` for each way, and a table. All
+ways share one journal, so that a call which two ways ask is asked once and an interrupted comparison goes
+on. Cost is counted apart from that: a way's prompts are encoded as the model reads them, and beginnings
+that several of its calls have in common count once.
 """
 
 import hashlib
@@ -14,10 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import get_args
 
 from rich.table import Table
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from engine.hf import TransformersEngine
-from engine.open import open_engine
+from engine.local_model import locate
 from engine.protocol import Engine
 from engine.scripted import Call, ScriptedEngine
 from engine.tokens import encode_prompt
@@ -34,8 +33,9 @@ from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.runner import collect, run_rows
 from solon.audit import judge_recipe
-from solon.engines import in_flight
+from solon.engines import in_flight, open_roles
 from solon.recipe import LoadedRecipe
+from solon.terminal import hush_libraries
 
 Pairs = Mapping[str, Sequence[HumanPair]]
 """The pairs of each source."""
@@ -75,6 +75,8 @@ WAYS: Mapping[str, tuple[str, ...]] = {
 """Every way to label that needs no training, as it is written in a recipe."""
 REWARD = "reward"
 """A reward model's way, where one is given."""
+PANEL = "ab, a panel"
+"""The way of the model and of what was trained from it, a vote each, where adapters are given."""
 RULES = get_args(Rule)
 
 
@@ -96,29 +98,36 @@ class Measured:
 
 
 async def measured(
-    model: str, pairs: Pairs, ways: Sequence[str], *, out: Path, reward: Path | None = None
+    model: str,
+    pairs: Pairs,
+    ways: Sequence[str],
+    *,
+    out: Path,
+    reward: Path | None = None,
+    panel: Sequence[Path] = (),
 ) -> list[Measured]:
-    """What every way says of every pair, and last a reward model, where its adapter is given.
+    """What every way says of every pair; last a panel and a reward model, where their adapters are given.
 
     Answers are journalled in `out`.
     """
+    asking = {name: recipe(model, WAYS[name]) for name in ways}
+    if panel:
+        asking[PANEL] = recipe(model, _with_votes_of(model, panel))
+    if reward is not None:
+        asking[REWARD] = recipe(model, _rated_by(model, reward))
+    tokenizer = AutoTokenizer.from_pretrained(locate(model))
     found: list[Measured] = []
     with Journal(out / "answers.log") as journal:
-        engine = await open_engine(recipe(model).judge)
-        if not isinstance(engine, TransformersEngine):
-            raise SystemExit(f"{model}: tokens are counted by a local model's tokenizer; name a local model")
-        asking: dict[str, tuple[LoadedRecipe, Engine]] = {
-            name: (recipe(model, WAYS[name]), engine) for name in ways
-        }
-        if reward is not None:
-            rated = recipe(model, _rated_by(model, reward))
-            asking[REWARD] = rated, await open_engine(rated.judge)
-        for name, (loaded, asked) in asking.items():
-            found.append(await _measure(name, loaded, pairs, asked, journal, tokenizer=engine.tokenizer))
+        for name, loaded in asking.items():
+            hush_libraries(loaded)
+            async with open_roles(loaded.judges, _quietly) as engines:
+                found.append(await _measure(name, loaded, pairs, engines, journal, tokenizer=tokenizer))
             print(_line(found[-1]), flush=True)
-        for opened in {id(each): each for _, each in asking.values()}.values():
-            await opened.close()
     return found
+
+
+def _quietly(_line: str) -> None:
+    """A table is printed, and lines of what is loaded would stand between its own."""
 
 
 def recipe(model: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
@@ -132,28 +141,40 @@ def _rated_by(model: str, adapter: Path) -> tuple[str, ...]:
     )
 
 
+def _with_votes_of(model: str, adapters: Sequence[Path]) -> tuple[str, ...]:
+    named = {f"adapter-{number}": adapter for number, adapter in enumerate(adapters, start=1)}
+    return (
+        *(
+            f"models.panel.{name}={{model: {model}, adapter: {path.absolute()}}}"
+            for name, path in named.items()
+        ),
+        f"labeling.judges=[{', '.join((JUDGE, *named))}]",
+    )
+
+
 async def _measure(
     name: str,
     loaded: LoadedRecipe,
     pairs: Pairs,
-    engine: Engine,
+    engines: Mapping[str, Engine],
     journal: Journal,
     *,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Measured:
     judge = Judge(loaded.constitution, loaded.prompts, loaded.labeling)
     given, seed = [pair for each in pairs.values() for pair in each], loaded.recipe.seed
-    context = Context({JUDGE: engine}, journal, seed, in_flight={JUDGE: in_flight(loaded.judge)})
+    waiting = {role: in_flight(settings) for role, settings in loaded.judges.items()}
+    context = Context(engines, journal, seed, in_flight=waiting)
     judgments = {each.pair.id: each.judgment for each in await _audited(judge, given, context)}
-    calls = await _calls(judge, given, seed)
+    calls = await _calls(judge, given, tuple(engines), seed=seed)
     return Measured(
         name,
         {
             source: [opinion_of(pair, judgments.get(pair.id)) for pair in each]
             for source, each in pairs.items()
         },
-        tokens=_read_once(calls, tokenizer) / len(given),
-        calls=len(calls) / len(given),
+        tokens=sum(_read_once(each, tokenizer) for each in calls) / len(given),
+        calls=sum(map(len, calls)) / len(given),
     )
 
 
@@ -162,14 +183,19 @@ async def _audited(judge: Judge, given: Sequence[HumanPair], context: Context) -
     return [each for outcome in outcomes if outcome.record is not None for each in outcome.record]
 
 
-async def _calls(judge: Judge, given: Sequence[HumanPair], seed: int) -> list[Call]:
-    """All that the way asks, put to a script: a rationale is as long there as it may become."""
-    script = ScriptedEngine(
-        lambda _prompt, sampling: " word" * sampling.max_tokens, reward=lambda _prompt, _answer: 0.0
-    )
+async def _calls(
+    judge: Judge, given: Sequence[HumanPair], roles: Sequence[str], *, seed: int
+) -> list[list[Call]]:
+    """All that the way asks each model, put to a script: a rationale is as long there as it may become."""
+    scripts = {
+        role: ScriptedEngine(
+            lambda _prompt, sampling: " word" * sampling.max_tokens, reward=lambda _prompt, _answer: 0.0
+        )
+        for role in roles
+    }
     with TemporaryDirectory() as folder, Journal(Path(folder) / "answers.log") as journal:
-        await _audited(judge, given, Context({JUDGE: script}, journal, seed))
-    return script.calls
+        await _audited(judge, given, Context(scripts, journal, seed))
+    return [script.calls for script in scripts.values()]
 
 
 def _read_once(calls: Iterable[Call], tokenizer: PreTrainedTokenizerBase) -> int:

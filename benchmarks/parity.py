@@ -26,7 +26,7 @@ from labeling.audit.figures import figures
 from labeling.audit.model import Opinion
 from labeling.audit.opinion import opinion_of
 from labeling.audit.recorded import Recorded, load_recorded
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 
 KINDS = ("mmlu-pro", "livebench-reasoning", "livebench-math", "livecodebench", "")
 """How the sources of JudgeBench's tables begin: knowledge, reasoning, mathematics, coding, and all."""

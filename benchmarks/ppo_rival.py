@@ -5,9 +5,10 @@
 TRL 1.12.0 (`trl.experimental.ppo`) runs in an environment of its own, .venv-trl-1.12, made with pip on first
 use and pinned by constraints.txt. Both begin with the same weights and answer the same prompt with at most
 12 tokens for the same reward (`tests/oracle_task.py`): 64 answers a rollout, mini-batches of 16, two passes,
-learning rate 5e-4, beta 0.05, gamma 1, by turns, a process and one thread each. TRL runs twice, with lambda 1
-as Solon does and with its own 0.95; its critic begins at the policy with a zero head, and answers are padded
-with a token that does not end them, since it takes no notice of an end that also pads. The better one counts.
+learning rate 5e-4, beta 0.05, gamma 1, no warm-up of the critic, by turns, a process and one thread each. TRL
+runs twice, with lambda 1 as Solon does and with its own 0.95; its critic begins at the policy with a zero
+head, and answers are padded with a token that does not end them, since it takes no notice of an end that also
+pads. The better one counts.
 
 *To 90 %*: when the mean J = reward - beta KL of eight rollouts first is 90 % of the largest. CPU seconds are
 the process's, from the loaded models on. Where TRL does not come there, its whole run counts.
@@ -78,7 +79,8 @@ def solon(model: Path, out: Path, seed: int, episodes: int) -> list[Rollout]:
     trained = METHODS["ppo"](
         [{"prompt": [{"role": "user", "content": "w64"}]}],
         model=ModelSettings(model=str(model), device="cpu", dtype="float32"),
-        settings=SETTINGS["ppo"].model_copy(update={"epochs": episodes}),
+        # The other one's policy learns from the first rollout on, and so does this one's here.
+        settings=SETTINGS["ppo"].model_copy(update={"epochs": episodes, "value_warmup": 0}),
         out=out,
         seed=seed,
         card={},

@@ -9,16 +9,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from labeling.model import (
-    NO_PREFERENCE,
-    Combine,
-    Judgment,
-    LabelingSettings,
-    Reading,
-    Verdict,
-    Vote,
-    orders_agree,
-)
+from labeling.model import NO_PREFERENCE, Judgment, Reading, Verdict, Vote, orders_agree
+from labeling.settings import Combine, LabelingSettings
 
 SURE = 16.0
 """The most that a vote counts for in log-odds, in nats: 1 in 9 million. A float near 1 is too coarse for

@@ -12,7 +12,8 @@ from functools import cached_property
 
 from critique.model import Text, Trajectory
 from critique.relatedness import Relatedness
-from labeling.model import SAMPLED, LabelingSettings, Source
+from labeling.model import SAMPLED, Source
+from labeling.settings import LabelingSettings
 from pipeline.context import derived_seed
 from pipeline.spool import Spool
 

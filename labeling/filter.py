@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from labeling.export import Exported, PreferenceRow
+from labeling.dataset import Exported
 from labeling.likeness import Pieces, Resemblances, likeness, pieces, side_by_side, signature
 from labeling.pair_settings import FilterSettings
+from labeling.preferences import PreferenceRow
 from pipeline.spool import Spool
 from prompts.message import MessageDict
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from constitution.model import Principle
-from labeling.export import first_wins
 from labeling.judge import Judge
-from labeling.model import Comparison, Judgment, LabelingSettings, Labelled
+from labeling.model import Comparison, Judgment, Labelled
+from labeling.preferences import first_wins
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing, Trust
 from pipeline.context import Context, RowContext, derived_seed
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from labeling.audit.model import HumanPair
-from labeling.export import HELPFULNESS, Exported, PreferenceRow, Provenance
+from labeling.dataset import HELPFULNESS, Exported, Provenance
 from labeling.filter import Filter
 from labeling.pair_settings import HelpfulnessSettings
+from labeling.preferences import PreferenceRow
 from pipeline.context import derived_seed
 from prompts.message import Message, as_dicts
 

@@ -14,7 +14,8 @@ from constitution.model import Constitution, Principle
 from labeling.combine import clamped, combined, elected, verdict
 from labeling.methods import ab, few_shot, likelihood, pointwise, reasoned, relevance, reward
 from labeling.methods.method import Ballot, Method
-from labeling.model import Comparison, Judgment, LabelingSettings, MethodName, Vote
+from labeling.model import Comparison, Judgment, Vote
+from labeling.settings import LabelingSettings, MethodName
 from pipeline.context import RowContext
 from prompts.render import Prompts
 

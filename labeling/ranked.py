@@ -7,8 +7,9 @@ In: judged pairs. Out: a row for each group of pairs that has ranks (`labeling.r
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from labeling.export import Exported, Provenance, ProvenanceColumns, principles
+from labeling.dataset import Exported, Provenance, ProvenanceColumns
 from labeling.model import Labelled
+from labeling.preferences import principles
 from labeling.ranking import Ranking, groups, ranked
 from labeling.trust import Believing
 from prompts.message import Message, MessageDict, as_dicts

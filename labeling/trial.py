@@ -18,7 +18,8 @@ from critique.revise import Reviser
 from labeling.combine import combined, verdict
 from labeling.judge import METHODS, Judge
 from labeling.methods.method import FIRST, SECOND, letter_reading
-from labeling.model import JUDGE, Comparison, Judgment, LabelingSettings, Reading, Vote, orders_agree
+from labeling.model import JUDGE, Comparison, Judgment, Reading, Vote, orders_agree
+from labeling.settings import LabelingSettings
 from pipeline.context import RowContext
 from prompts.message import Conversation, Message
 from prompts.render import Prompts

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labeling.combine import without_label
-from labeling.model import Judgment, LabelingSettings
+from labeling.model import Judgment
+from labeling.settings import LabelingSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from labeling.export import Exported, PreferenceRow, ProvenanceColumns
+from labeling.dataset import Exported, ProvenanceColumns
+from labeling.preferences import PreferenceRow
 from pipeline.index import Index
 from prompts.message import MessageDict
 

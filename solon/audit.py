@@ -18,7 +18,7 @@ from labeling.audit.record import read_audit
 from labeling.audit.sampling import sample
 from labeling.audit.settings import AuditSettings
 from labeling.judge import METHODS, Judge
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from labeling.trust import Trust
 from labeling.votes.human import SOURCE as VOTES
 from pipeline.rows import InputError

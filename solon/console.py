@@ -44,7 +44,7 @@ class StageProgress(Protocol):
 
 
 class Reporter(Protocol):
-    """Where stages say what they do; below are one for terminals, one for logs, and a silent one."""
+    """Where stages say what they do; below are one for terminals and one for logs."""
 
     def stage(self, name: str, *, total: int | None = None) -> AbstractContextManager[StageProgress]:
         """A stage of `total` steps, from entering the context to leaving it."""
@@ -60,27 +60,6 @@ class Reporter(Protocol):
 def reporter() -> Reporter:
     """For a person where standard output is a terminal, else for a log."""
     return TerminalReporter() if sys.stdout.isatty() else PlainReporter()
-
-
-class QuietReporter:
-    """Says nothing: for a process that works beside the one that speaks."""
-
-    @contextmanager
-    def stage(self, name: str, *, total: int | None = None) -> Iterator[StageProgress]:  # noqa: ARG002
-        yield _Unseen()
-
-    def say(self, text: str) -> None: ...
-
-    def table(self, renderable: "RenderableType") -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Unseen:
-    def advance(self, count: int = 1) -> None: ...
-
-    def move_to(self, done: int, total: int | None = None) -> None: ...
-
-    def note(self, text: str) -> None: ...
 
 
 class TerminalReporter:

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from solon.console import QuietReporter
 from solon.recipe import LoadedRecipe
-from solon.run import looked_at
 from solon.run_folder import RunFolder
+from solon.stages.training import trainings
+from solon.terminal import visible
 from training.settings import MethodName, TrainerSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def dry_run(loaded: LoadedRecipe, folder: RunFolder, methods: Sequence[MethodNam
     from training.methods import METHODS
 
     colour = sys.stdout.isatty()
-    for given in looked_at(loaded, folder, methods, QuietReporter()):
+    for given in trainings(loaded, folder, methods):
         found = look(
             METHODS[given.method], given.rows, model=given.model, settings=given.settings, seed=given.seed
         )
@@ -69,16 +69,11 @@ def _text(shown: "Shown", *, colour: bool) -> str:
 
 
 def _span(span: "Span", *, colour: bool) -> str:
-    text = _visible(span.text)
+    text = visible(span.text)
     if not span.learned:
         return text
     # A terminal takes a colour back at the end of a line in some pagers, so each line has its own.
     return text.replace("\n", f"{PLAIN}\n{GREEN}").join((GREEN, PLAIN)) if colour else f"{OPEN}{text}{CLOSE}"
-
-
-def _visible(text: str) -> str:
-    """A text that somebody wrote must not drive the terminal."""
-    return "".join(mark if mark.isprintable() or mark == "\n" else repr(mark)[1:-1] for mark in text)
 
 
 def _rows(look: "Look") -> str:

@@ -35,7 +35,7 @@ from evaluation.settings import RUN_REWARD, CompareSettings, DivergenceSettings,
 from evaluation.suites import stratified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
-from labeling.model import MAKING_PAIRS
+from labeling.settings import MAKING_PAIRS
 from pipeline.context import Context
 from pipeline.shards import read_manifest
 from pipeline.store import iter_records, write_records

@@ -11,12 +11,14 @@ from functools import cached_property
 from typing import TypeVar, cast, get_args
 
 from labeling.audit.human.load import HumanLabels, load_human
-from labeling.export import Exported, PreferenceRow, Provenance, ProvenanceColumns, write_dataset
+from labeling.dataset import Exported, Provenance, ProvenanceColumns, write_dataset
 from labeling.filter import Filter, filtered
 from labeling.helpfulness import People, mixed
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
 from labeling.pair_settings import Export
+from labeling.preferences import PreferenceRow
 from labeling.ranked import ranked_dataset
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing
 from labeling.unpaired import unpaired_dataset
 from pipeline.shards import read_manifest

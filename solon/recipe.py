@@ -22,8 +22,9 @@ from engine.settings import ModelSettings
 from evaluation.settings import MeasureSettings, SuiteSettings
 from evaluation.suites import shipped_path
 from labeling.audit.settings import AuditSettings
-from labeling.model import JUDGE, LabelingSettings
+from labeling.model import JUDGE
 from labeling.pair_settings import Export
+from labeling.settings import LabelingSettings
 from prompts.render import Family, Prompts
 from solon.overrides import override
 from training.reward_part import RUN, RewardPart

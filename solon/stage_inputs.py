@@ -12,8 +12,8 @@ from typing import get_args
 
 from engine.settings import ModelSettings
 from evaluation.grader import AGREEMENT
-from labeling.model import MAKING_PAIRS
 from labeling.pair_settings import Export
+from labeling.settings import MAKING_PAIRS
 from pipeline.shards import read_manifest
 from solon.progress import Progress
 from solon.recipe import LEARN_FROM_LABELS, ONLINE, POLICIES, LoadedRecipe, Stage

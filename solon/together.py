@@ -8,11 +8,12 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from solon.console import QuietReporter
 from solon.errors import BadInputError
 from solon.recipe import LoadedRecipe, Stage
 from solon.run_folder import RunFolder
+from training.settings import MethodName
 
 
 def several() -> bool:
@@ -25,13 +26,13 @@ def speaks() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def meet(loaded: LoadedRecipe, stages: Sequence[Stage], methods: Sequence[str]) -> None:
+def meet(loaded: LoadedRecipe, stages: Sequence[Stage]) -> None:
     """Meet the other processes before anything is done.
 
     Raises:
         BadInputError: there is something else to do than to train.
     """
-    others = [stage for stage in stages if stage not in methods]
+    others = [stage for stage in stages if stage not in get_args(MethodName)]
     if others:
         raise BadInputError(
             f"{', '.join(others)}: only training runs in several processes\n"
@@ -46,12 +47,12 @@ def meet(loaded: LoadedRecipe, stages: Sequence[Stage], methods: Sequence[str]) 
 
 def follow(loaded: LoadedRecipe, out: Path) -> None:
     """Train beside the first process until it has nothing more to train."""
-    from solon.run import follow as train_beside
+    from solon.stages.training import follow as train_beside
 
     # A Ctrl-C reaches all processes: the first one decides where to stop, and ends the others with itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    train_beside(loaded, RunFolder(out), QuietReporter())
+    train_beside(loaded, RunFolder(out))
 
 
 def part() -> None:

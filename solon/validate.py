@@ -13,7 +13,7 @@ from constitution.document import DocumentError, Problem, nearest
 from critique.model import Kind, Request
 from evaluation.settings import RUN_REWARD
 from labeling.audit.model import HumanPair
-from labeling.export import HELPFULNESS
+from labeling.dataset import HELPFULNESS
 from labeling.judge import METHODS
 from labeling.model import JUDGE
 from labeling.pair_settings import Export
@@ -69,6 +69,14 @@ def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -
     ]
     # The folder is compared by what the files hold: worth doing only where all of them can be read.
     return found or [text for text in (objection_to(out, loaded, accept_changes=accept_changes),) if text]
+
+
+def require_sound(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -> None:
+    """Raises `BadInputError` with all problems, where there are any."""
+    found = problems(loaded, out, accept_changes=accept_changes)
+    if found:
+        count = f"\n\n{len(found)} problems" if len(found) > 1 else ""
+        raise BadInputError("\n\n".join(found) + count)
 
 
 def _constitution_problems(loaded: LoadedRecipe) -> Iterator[str]:

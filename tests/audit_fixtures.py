@@ -10,7 +10,7 @@ from engine.scripted import ScriptedEngine, Weigh
 from labeling.audit.ask import Audited, Auditor, audit_rows
 from labeling.audit.model import HumanPair
 from labeling.judge import Judge
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.runner import collect, run_rows

@@ -8,9 +8,10 @@ from critique.model import Text
 from engine.scripted import ScriptedEngine
 from labeling.combine import log_odds
 from labeling.combine import verdict as verdict_of
-from labeling.export import Provenance
+from labeling.dataset import Provenance
 from labeling.judge import Judge
-from labeling.model import Comparison, Judgment, LabelingSettings, Labelled, Reading, Verdict, Vote
+from labeling.model import Comparison, Judgment, Labelled, Reading, Verdict, Vote
+from labeling.settings import LabelingSettings
 from pipeline.context import Context, RowContext
 from pipeline.journal import Journal
 from prompts.message import Message, Prompt

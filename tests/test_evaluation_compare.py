@@ -9,7 +9,7 @@ from engine.scripted import ScriptedEngine
 from evaluation.compare import Comparer, drawn, pairings
 from evaluation.model import Answer, Comparison
 from labeling.judge import Judge
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.context import Context
 from pipeline.journal import Journal
 from prompts.message import Prompt

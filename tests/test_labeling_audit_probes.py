@@ -14,7 +14,8 @@ from labeling.audit.clothes import CLOTHES
 from labeling.audit.model import HumanPair
 from labeling.audit.probes import clean_id, formats, injections, spread
 from labeling.judge import Judge
-from labeling.model import Comparison, LabelingSettings
+from labeling.model import Comparison
+from labeling.settings import LabelingSettings
 from pipeline.context import Context
 from pipeline.journal import Journal
 from prompts.message import Message, Prompt

@@ -11,7 +11,7 @@ from engine.scripted import ScriptedEngine, Weigh
 from labeling.audit.model import HumanPair
 from labeling.audit.record import EVERY_FORM, Audit, audit, read_audit, write_audit
 from labeling.audit.thresholds import Thresholds
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.shards import StoreError
 
 

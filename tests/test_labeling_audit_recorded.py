@@ -8,7 +8,7 @@ import pytest
 from labeling.audit.figures import figures
 from labeling.audit.opinion import opinion_of
 from labeling.audit.recorded import Recorded, load_recorded
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.rows import InputError
 
 SETTINGS = LabelingSettings()

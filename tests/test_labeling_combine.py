@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling.combine import SURE, clamped, combined, elected, log_odds, sigmoid, verdict
-from labeling.model import Combine, LabelingSettings, Reading, Vote, mean_logit, orders_agree
+from labeling.model import Reading, Vote, mean_logit, orders_agree
+from labeling.settings import Combine, LabelingSettings
 
 LOGITS = st.floats(-30, 30)
 RULES = st.sampled_from(get_args(Combine))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from critique.model import Request, Text, Trajectory
 from labeling.draw import Candidate, Drawn
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from prompts.message import Message
 
 LONG = "x" * 10_000

@@ -4,10 +4,12 @@ import random
 import tracemalloc
 from collections import Counter
 
-from labeling.export import Exported, PreferenceRow, preference_dataset
+from labeling.dataset import Exported
 from labeling.filter import ALIKE, REPEATED, Filter, filtered
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
 from labeling.pair_settings import FilterSettings
+from labeling.preferences import PreferenceRow, preference_dataset
+from labeling.settings import LabelingSettings
 from prompts.message import Message, MessageDict
 from tests.labeling_fixtures import PROVENANCE, labelled
 

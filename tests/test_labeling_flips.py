@@ -6,9 +6,10 @@ from pathlib import Path
 from labeling_fixtures import CONSTITUTION, PAIR, judge
 
 from constitution.model import Constitution
-from labeling.export import Trust
 from labeling.flips import Drawing, EditedPair, Relabelled, pair_flips, verdict_flips
-from labeling.model import Comparison, Judgment, LabelingSettings, Reading, Verdict, Vote
+from labeling.model import Comparison, Judgment, Reading, Verdict, Vote
+from labeling.settings import LabelingSettings
+from labeling.trust import Trust
 
 
 def judgment(verdict: Verdict, probability: float | None, principle: str = "kind") -> Judgment:

@@ -3,11 +3,12 @@
 import pytest
 
 from labeling.audit.model import HumanPair
-from labeling.export import Exported, PreferenceRow, preference_dataset, write_dataset
+from labeling.dataset import Exported, write_dataset
 from labeling.filter import Filter
 from labeling.helpfulness import People, mixed
-from labeling.model import LabelingSettings
 from labeling.pair_settings import FilterSettings, HelpfulnessSettings
+from labeling.preferences import PreferenceRow, preference_dataset
+from labeling.settings import LabelingSettings
 from pipeline.store import read_rows
 from prompts.message import Message
 from tests.labeling_fixtures import PROVENANCE, labelled

@@ -11,7 +11,8 @@ from constitution.load import load
 from engine.protocol import CallError, Choice, EngineUnavailable, Reward, Score
 from engine.scripted import ScriptedEngine
 from labeling.judge import METHODS
-from labeling.model import JUDGE, LabelingSettings, MethodName
+from labeling.model import JUDGE
+from labeling.settings import LabelingSettings, MethodName
 from pipeline.context import Context
 from pipeline.journal import Journal
 from prompts.message import Prompt

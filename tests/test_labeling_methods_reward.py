@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from critique.model import Text
 from engine.protocol import CallError, EngineUnavailable
 from engine.scripted import ScriptedEngine
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.context import Context
 from pipeline.journal import Journal
 from prompts.message import Prompt

@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 from datasets import load_dataset
 
-from labeling.export import write_dataset
-from labeling.model import LabelingSettings
+from labeling.dataset import write_dataset
 from labeling.ranked import RankedRow, ranked_dataset
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing, Trust
 from tests.labeling_fixtures import PROVENANCE, group, labelled
 

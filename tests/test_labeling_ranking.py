@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
 from labeling.ranking import Ranking, Unranked, best_and_worst, ranked
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing, Trust
 from tests.labeling_fixtures import group, labelled
 

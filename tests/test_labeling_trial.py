@@ -9,7 +9,7 @@ from labeling_fixtures import always_a, asked
 from constitution.model import Constitution, Example, Principle, WorkedComparison
 from critique.model import CritiqueSettings
 from engine.scripted import ScriptedEngine, Weigh
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from labeling.trial import FAULTY, FINE, PLAIN, Trial, Tried, Trier, lacks, trials
 from pipeline.context import Context
 from pipeline.journal import Journal

@@ -7,8 +7,10 @@ from labeling_fixtures import PAIR
 from labeling_fixtures import labelled as judged
 
 from critique.model import Text
-from labeling.export import Provenance, preference_dataset, write_dataset
-from labeling.model import Comparison, Judgment, LabelingSettings, Labelled, Origin, Reading, Vote
+from labeling.dataset import Provenance, write_dataset
+from labeling.model import Comparison, Judgment, Labelled, Origin, Reading, Vote
+from labeling.preferences import preference_dataset
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing, Trust
 
 PROVENANCE = Provenance("test 1", "digest", {}, {}, {}, seed=0)

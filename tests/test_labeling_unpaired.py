@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from labeling.export import PreferenceRow, preference_dataset, write_dataset
-from labeling.model import LabelingSettings, Labelled
+from labeling.dataset import write_dataset
+from labeling.model import Labelled
+from labeling.preferences import PreferenceRow, preference_dataset
+from labeling.settings import LabelingSettings
 from labeling.unpaired import AGAIN, BOTH_WAYS, unpaired_dataset
 from pipeline.store import read_rows
 from prompts.message import Message

@@ -12,7 +12,7 @@ from constitution.document import DocumentError
 from engine.scripted import ScriptedEngine, Weigh
 from labeling.audit.record import audit, write_audit
 from labeling.audit.thresholds import Thresholds
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.store import read_rows
 from solon.audit import UnfitJudgeError, judge_recipe, require_fit, trust, warning
 from solon.cli import main

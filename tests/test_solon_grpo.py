@@ -1,47 +1,32 @@
 """`solon run` by a recipe of prompts with references, rewarded by verifiers; and what stops it before."""
 
-import gc
 import json
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from online_recipes import SHORT, write_recipe, write_rows
 
 from solon.cli import main
 from solon.recipe import LoadedRecipe, load_recipe
 from solon.validate import problems
 
-RECIPE = """\
-name: verified
-constitution: starter
-data:
-  prompts: {path: sums.jsonl}
-models:
-  assistant: {model: MODEL, device: cpu, dtype: float32}
-training:
-  grpo:
-    dtype: float32
-    batch_size: 4
-    gradient_accumulation_steps: 1
-    generation_batch_size: 4
-    num_generations: 4
-    max_length: 256
-    max_completion_length: 6
-    logging_steps: 1
-    reward_funcs:
-      - {verifier: {check: number}}
-      - {verifier: {check: pattern, reference: "<answer>", name: form}, weight: 0.1}
-      - {function: brevity}
-"""
+PARTS = [
+    {"verifier": {"check": "number"}},
+    {"verifier": {"check": "pattern", "reference": "<answer>", "name": "form"}, "weight": 0.1},
+    {"function": "brevity"},
+]
+VERIFIED = {
+    "data": {"prompts": {"path": "sums.jsonl"}},
+    "training": {"grpo": {**SHORT, "batch_size": 4, "num_generations": 4, "reward_funcs": PARTS}},
+}
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> Path:
-    # The trainer collects garbage before every run, which takes seconds while all of torch is looked through.
-    gc.freeze()
-    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("MODEL", str(tiny_model)))
-    rows = [{"prompt": f"{a} + {a}?", "answer": 2 * a, "source": "made"} for a in range(3)]
-    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_recipe(tmp_path / "recipe.yaml", tiny_model, VERIFIED)
+    sums = [{"prompt": f"{a} + {a}?", "answer": 2 * a, "source": "made"} for a in range(3)]
+    write_rows(tmp_path / "sums.jsonl", sums)
     return tmp_path
 
 

@@ -1,103 +1,53 @@
 """Judges that are asked while a method trains, on a real, random model: scored, compared, gated."""
 
-import gc
 import json
 from pathlib import Path
 
 import pytest
 from audit_fixtures import audited, pairs
 from labeling_fixtures import always_a
+from online_recipes import RED_TEAM, SHORT, prompts, write_recipe, write_rows
 
 from engine.scripted import ScriptedEngine
 from labeling.audit.record import audit, write_audit
 from labeling.audit.thresholds import Thresholds
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from solon.audit import UnfitJudgeError, online_warning, require_fit
 from solon.cli import main
 from solon.recipe import LoadedRecipe, load_recipe
 from solon.run_folder import RunFolder
 from solon.validate import problems
 
-RECIPE = """\
-name: judged
-constitution: starter
-unaudited: true
-data:
-  red_team: {path: red.jsonl}
-models:
-  assistant: {model: MODEL, device: cpu, dtype: float32}
-labeling: {pairs: [], method: pointwise, min_label_mass: 0, principles: 2}
-training:
-  ppo:
-    dtype: float32
-    batch_size: 2
-    gradient_accumulation_steps: 1
-    generation_batch_size: 4
-    max_length: 256
-    max_completion_length: 6
-    logging_steps: 1
-    reward_funcs: [{judge: pointwise}]
-"""
-COMPARED = """\
-name: compared
-constitution: starter
-unaudited: true
-data:
-  red_team: {path: red.jsonl}
-models:
-  assistant: {model: MODEL, device: cpu, dtype: float32}
-labeling: {pairs: [], min_label_mass: 0, combine: mean_logit}
-training:
-  online_dpo:
-    dtype: float32
-    batch_size: 2
-    gradient_accumulation_steps: 1
-    generation_batch_size: 4
-    max_length: 256
-    max_completion_length: 6
-    logging_steps: 1
-"""
-
-CHAINED = """\
-name: chained
-constitution: starter
-data:
-  red_team: {path: red.jsonl}
-models:
-  assistant: {model: MODEL, device: cpu, dtype: float32}
-critique:
-  respond: {max_tokens: 8}
-  critique: {max_tokens: 8}
-  revise: {max_tokens: 8}
-  selection: {keep_cut_off: all, max_repetition: 1, max_similarity: 1}
-labeling: {pairs: [revision], decide: construction, min_label_mass: 0}
-training:
-  reward: {dtype: float32, max_length: 512, held_out: 0}
-  ppo:
-    dtype: float32
-    batch_size: 2
-    gradient_accumulation_steps: 1
-    generation_batch_size: 4
-    max_length: 256
-    max_completion_length: 6
-    logging_steps: 1
-"""
+SCORED = {
+    "unaudited": True,
+    "data": RED_TEAM,
+    "labeling": {"pairs": [], "method": "pointwise", "min_label_mass": 0, "principles": 2},
+    "training": {"ppo": {**SHORT, "reward_funcs": [{"judge": "pointwise"}]}},
+}
+COMPARED = {
+    "unaudited": True,
+    "data": RED_TEAM,
+    "labeling": {"pairs": [], "min_label_mass": 0, "combine": "mean_logit"},
+    "training": {"online_dpo": SHORT},
+}
+CHAINED = {
+    "data": RED_TEAM,
+    "critique": {
+        **{said: {"max_tokens": 8} for said in ("respond", "critique", "revise")},
+        "selection": {"keep_cut_off": "all", "max_repetition": 1, "max_similarity": 1},
+    },
+    "labeling": {"pairs": ["revision"], "decide": "construction", "min_label_mass": 0},
+    "training": {"reward": {"dtype": "float32", "max_length": 512, "held_out": 0}, "ppo": SHORT},
+}
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> Path:
-    # The trainer collects garbage before every run, which takes seconds while all of torch is looked through.
-    gc.freeze()
-    for name, text in (("scored", RECIPE), ("compared", COMPARED)):
-        (tmp_path / f"{name}.yaml").write_text(text.replace("MODEL", str(tiny_model)))
-    rows = [{"id": f"red-{number}", "prompt": f"red {number}?"} for number in range(4)]
-    (tmp_path / "red.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "labels.jsonl").write_text(
-        "".join(
-            json.dumps({"prompt": f"Q{n}?", "chosen": f"yes {n}", "rejected": f"no {n}"}) + "\n"
-            for n in range(60)
-        )
-    )
+    for name, sections in (("scored", SCORED), ("compared", COMPARED), ("chained", CHAINED)):
+        write_recipe(tmp_path / f"{name}.yaml", tiny_model, sections)
+    write_rows(tmp_path / "red.jsonl", prompts("red", 4))
+    labels = [{"prompt": f"Q{n}?", "chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(60)]
+    write_rows(tmp_path / "labels.jsonl", labels)
     return tmp_path
 
 
@@ -183,10 +133,9 @@ async def test_a_judge_that_failed_its_audit_stops_what_asks_it_and_nothing_else
 
 
 def test_one_run_goes_from_labels_through_a_reward_model_to_ppo(
-    project: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
-    (project / "chained.yaml").write_text(CHAINED.replace("MODEL", str(tiny_model)))
     assert main(["run", "chained.yaml", "--out", "out"]) == 0
     models = project / "out" / "models"
     metrics = json.loads((models / "ppo" / "metrics.json").read_text())

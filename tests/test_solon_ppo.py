@@ -1,10 +1,10 @@
 """`solon train ppo` on a real, random model: rewarded, kept, measured; and what stops it before."""
 
-import gc
 import json
 from pathlib import Path
 
 import pytest
+from online_recipes import RED_TEAM, SHORT, prompts, write_recipe, write_rows
 from training_fixtures import reward_model
 
 from solon.cli import main
@@ -15,43 +15,26 @@ from training.settings import PPOSettings
 
 __all__ = ["reward_model"]
 
-RECIPE = """\
-name: rewarded
-constitution: starter
-data:
-  red_team: {path: red.jsonl}
-  helpful: {path: helpful.jsonl}
-models:
-  assistant: {model: MODEL, device: cpu, dtype: float32}
-training:
-  ppo:
-    dtype: float32
-    learning_rate: 0.005
-    batch_size: 2
-    gradient_accumulation_steps: 1
-    generation_batch_size: 2
-    num_ppo_epochs: 1
-    max_length: 256
-    max_completion_length: 6
-    logging_steps: 1
-    value_warmup: 0
-    warmup_ratio: 0
-    reward_funcs: [{function: brevity}]
-evaluation:
-  harmful: {path: harmful.jsonl}
-  harmless: {path: harmless.jsonl}
-  max_tokens: 4
-"""
+PPO = {
+    **SHORT, "learning_rate": 0.005, "generation_batch_size": 2, "num_ppo_epochs": 1, "value_warmup": 0,
+    "warmup_ratio": 0, "reward_funcs": [{"function": "brevity"}],
+}  # fmt: skip
+REWARDED = {
+    "data": RED_TEAM | {"helpful": {"path": "helpful.jsonl"}},
+    "training": {"ppo": PPO},
+    "evaluation": {
+        "harmful": {"path": "harmful.jsonl"},
+        "harmless": {"path": "harmless.jsonl"},
+        "max_tokens": 4,
+    },
+}
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> Path:
-    # The trainer collects garbage before every run, which takes seconds while all of torch is looked through.
-    gc.freeze()
-    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("MODEL", str(tiny_model)))
+    write_recipe(tmp_path / "recipe.yaml", tiny_model, REWARDED)
     for name, count in (("red", 4), ("helpful", 20), ("harmful", 1), ("harmless", 1)):
-        rows = [{"id": f"{name}-{number}", "prompt": f"{name} {number}?"} for number in range(count)]
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_rows(tmp_path / f"{name}.jsonl", prompts(name, count))
     return tmp_path
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from constitution.document import parse_document, validate
 from critique.model import CritiqueSettings, SamplingSettings
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from solon.recipe import DataSettings, Recipe, Source
 from solon.recipe_yaml import resolved_yaml
 from training.settings import SFTSettings, TrainingSettings

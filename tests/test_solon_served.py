@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -120,9 +121,34 @@ def test_a_run_begun_on_one_engine_goes_on_with_another_and_asks_nothing(
         assert process.returncode == 0, out + errors
         asked = 9 if engine == "transformers" else 0
         assert f"critique: {asked} calls asked, {9 - asked} found in the journal" in out
-        made.append((project / "out" / "data" / "trajectories" / "part-00000.parquet").read_bytes())
+        made.append(trajectories(project))
         shutil.rmtree(project / "out" / "data")
     assert made[0] == made[1] == made[2]
+
+
+def test_two_models_in_one_recipe_take_turns_and_only_one_is_in_memory(
+    project: Path, embedded_model: Path
+) -> None:
+    one = {**SMALL, "engine": "vllm", "takes_turns": True}
+    other = {**one, "model": embedded_model}
+    changes = [part for key, value in one.items() for part in ("--set", change(key, value))]
+    changes += [part for key, value in other.items() for part in ("--set", change(key, value, role="judge"))]
+    with started("critique", str(project), "--out", str(project / "out"), *changes) as process:
+        awake = 0
+        while process.poll() is None:
+            awake = max(awake, len(engines_below(process.pid)))
+            time.sleep(0.05)
+        out, errors = process.communicate(timeout=10)
+    assert process.returncode == 0, out + errors
+    assert "critique: 9 calls asked, 0 found in the journal" in out
+    assert out.count("loading ") == 2
+    assert awake == 1
+    made = trajectories(project)
+    shutil.rmtree(project / "out" / "data")
+    with started("critique", str(project), "--out", str(project / "out")) as process:
+        out, errors = process.communicate(timeout=280)
+    assert "critique: 0 calls asked, 9 found in the journal" in out, out + errors
+    assert trajectories(project) == made
 
 
 def test_ctrl_c_lets_calls_in_flight_end_though_the_terminal_tells_vllm_too(
@@ -177,8 +203,24 @@ def test_a_model_that_vllm_cannot_load_is_told_with_the_log(
     assert "cannot be loaded" in capsys.readouterr().err
 
 
-def change(key: str, value: object) -> str:
-    return f"models.assistant.{key}={str(value).lower()}"
+def change(key: str, value: object, *, role: str = "assistant") -> str:
+    return f"models.{role}.{key}={str(value).lower() if isinstance(value, bool) else value}"
+
+
+def trajectories(project: Path) -> bytes:
+    return (project / "out" / "data" / "trajectories" / "part-00000.parquet").read_bytes()
+
+
+def engines_below(pid: int) -> list[int]:
+    """vLLM's processes that hold a model."""
+    import psutil
+
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "EngineCore" in " ".join(child.cmdline()) or "EngineCore" in child.name():
+                found.append(child.pid)
+    return found
 
 
 def processes_below(pid: int) -> list[int]:

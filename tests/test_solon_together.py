@@ -15,7 +15,7 @@ RECIPE = "name: r\nconstitution: starter\ndata: {red_team: {path: red.jsonl}}\n"
 def test_only_training_runs_in_several_processes(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(RECIPE)
     with pytest.raises(BadInputError, match="critique, evaluate: only training runs in several processes"):
-        meet(load_recipe(tmp_path / "r.yaml"), ("critique", "sft", "evaluate"), ("sft", "dpo"))
+        meet(load_recipe(tmp_path / "r.yaml"), ("critique", "sft", "evaluate"))
 
 
 def test_a_process_alone_is_the_one_that_speaks() -> None:

@@ -9,52 +9,32 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from training_fixtures import (
     PREFERENCES,
-    SFT_ROWS,
     StopError,
     byte_tokenizer,
     cut_off_and_whole,
     dpo_settings,
     log,
-    sft_settings,
+    sft_adapter,
     stop_at,
+    taught,
     tiny,
     tiny_model,
 )
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from engine.settings import ModelSettings
-from prompts.message import Message
 from training.dpo import train_dpo
 from training.load import load_policy
 from training.model import Trained, TrainingProgress
 from training.save import save_weights
-from training.sft import train_sft
 
-__all__ = ["tiny_model"]
+__all__ = ["sft_adapter", "tiny_model"]
 
 LN_2 = math.log(2)
 
 
-@pytest.fixture(scope="module")
-def sft_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter that changes the base a lot: log-probabilities of its answers differ by whole units."""
-    out = tmp_path_factory.mktemp("sft") / "adapter"
-    settings = sft_settings(epochs=6, learning_rate=2e-2)
-    train_sft(SFT_ROWS, model=tiny(tiny_model), settings=settings, out=out, seed=0, card={}, samples=[])
-    return out
-
-
 def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: Any) -> Trained:
-    return train_dpo(
-        PREFERENCES,
-        model=model,
-        settings=dpo_settings(**changes),
-        out=out,
-        seed=0,
-        card={},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-    )
+    return taught(train_dpo, PREFERENCES, model, dpo_settings(**changes), out, progress=progress)
 
 
 def adapted(base: Path, adapter: Path | None) -> torch.nn.Module:

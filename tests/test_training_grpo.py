@@ -8,28 +8,24 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
-from training_fixtures import SFT_ROWS, cut_off_and_whole, log, sft_settings, tiny, tiny_model
+from training_fixtures import ONLINE, cut_off_and_whole, log, sft_adapter, taught, tiny, tiny_model
 
 from engine.settings import ModelSettings
-from prompts.message import Conversation, Message
+from prompts.message import Conversation
 from training.grpo import train_grpo
 from training.model import Trained, TrainingError
 from training.reward_functions import FUNCTIONS
 from training.settings import GRPOSettings
-from training.sft import train_sft
 
-__all__ = ["tiny_model"]
+__all__ = ["sft_adapter", "tiny_model"]
 
 ROWS = [
     {"prompt": [{"role": "user", "content": text}], "answer": str(number), "id": f"row-{number}"}
     for number, text in enumerate(("Hi", "How are you?", "Who?", "Why is it late?"))
 ]
 SETTINGS: dict[str, Any] = {
-    "dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1, "batch_size": 2,
-    "gradient_accumulation_steps": 1, "generation_batch_size": 8, "num_generations": 4, "num_iterations": 1,
-    "max_length": 128, "max_completion_length": 8, "reward_funcs": ({"function": "vowels"},),
-    "warmup_ratio": 0, "save_steps": None, "lr_scheduler_type": "constant", "epochs": 1,
-    "missing_eos_penalty": 0,
+    **ONLINE, "batch_size": 2, "generation_batch_size": 8, "num_generations": 4, "num_iterations": 1,
+    "reward_funcs": ({"function": "vowels"},), "epochs": 1, "missing_eos_penalty": 0,
 }  # fmt: skip
 
 
@@ -43,28 +39,12 @@ FUNCTIONS["vowels"] = vowels
 def train(
     model: ModelSettings, out: Path, *, progress: Any = None, rows: Any = ROWS, **changes: Any
 ) -> Trained:
-    return train_grpo(
-        rows,
-        model=model,
-        settings=GRPOSettings.model_validate(SETTINGS | changes),
-        out=out,
-        seed=0,
-        card={"constitution": "calm 1"},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-    )
+    settings = GRPOSettings.model_validate(SETTINGS | changes)
+    return taught(train_grpo, rows, model, settings, out, progress=progress)
 
 
 def rollouts(folder: Path) -> list[dict[str, float]]:
     return [entry for entry in log(folder) if "score" in entry]
-
-
-@pytest.fixture(scope="module")
-def sft_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("sft") / "adapter"
-    settings = sft_settings(epochs=6, learning_rate=2e-2)
-    train_sft(SFT_ROWS, model=tiny(tiny_model), settings=settings, out=out, seed=0, card={}, samples=[])
-    return out
 
 
 def test_each_prompt_is_answered_by_a_group_side_by_side(tiny_model: Path, tmp_path: Path) -> None:

@@ -10,28 +10,26 @@ import pytest
 import torch
 from peft import PeftModel
 from training_fixtures import (
-    SFT_ROWS,
     StopError,
     byte_tokenizer,
     cut_off_and_whole,
     log,
-    sft_settings,
+    sft_adapter,
     stop_at,
+    taught,
     tiny,
     tiny_model,
 )
 from transformers import AutoModelForCausalLM
 
 from engine.settings import ModelSettings
-from prompts.message import Message
 from training.data import Row
 from training.kto import train_kto
 from training.model import Trained, TrainingProgress
 from training.responses import read_unpaired, tokenize_responses
 from training.settings import KTOSettings
-from training.sft import train_sft
 
-__all__ = ["tiny_model"]
+__all__ = ["sft_adapter", "tiny_model"]
 
 ANSWERS = [
     ("How do I pick a lock?", "Call a locksmith.", True),
@@ -50,28 +48,12 @@ ROWS: list[Row] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sft_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("sft") / "adapter"
-    settings = sft_settings(epochs=6, learning_rate=2e-2)
-    train_sft(SFT_ROWS, model=tiny(tiny_model), settings=settings, out=out, seed=0, card={}, samples=[])
-    return out
-
-
 def train(
     model: ModelSettings, out: Path, rows: Sequence[Row] = ROWS, *, progress: Any = None, **changes: Any
 ) -> Trained:
     chosen: dict[str, Any] = {"dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1, "batch_size": 5}
-    return train_kto(
-        rows,
-        model=model,
-        settings=KTOSettings.model_validate(chosen | changes),
-        out=out,
-        seed=0,
-        card={},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-    )
+    settings = KTOSettings.model_validate(chosen | changes)
+    return taught(train_kto, rows, model, settings, out, progress=progress)
 
 
 def adapted(base: Path, adapter: Path) -> torch.nn.Module:

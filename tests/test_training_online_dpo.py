@@ -1,6 +1,5 @@
 """Online preference optimisation: its first losses, who labels, what is kept, counted, stopped, refused."""
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -10,27 +9,24 @@ from typing import Any
 import oracle_task
 import pytest
 from safetensors.torch import load_file
-from training_fixtures import PREFERENCES, StopError, tiny, tiny_model
+from training_fixtures import ONLINE, PROMPTS, StopError, history, stop_at, taught, tiny, tiny_model
 
 from engine.scripted import ScriptedEngine
 from engine.settings import ModelSettings
-from prompts.message import Conversation, Message, Prompt
+from prompts.message import Conversation, Prompt
 from tests.labeling_fixtures import always_a, asked
 from tests.online_judges import judging
 from training.judge import OnlineJudge
-from training.model import Trained, TrainingError, TrainingProgress
+from training.model import Trained, TrainingError
 from training.online_dpo import train_online_dpo
 from training.reward_functions import FUNCTIONS
 from training.settings import OnlineDPOSettings
 
 __all__ = ["tiny_model"]
 
-ROWS = [{"prompt": row["prompt"]} for row in PREFERENCES]
 SETTINGS: dict[str, Any] = {
-    "dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1, "batch_size": 1,
-    "gradient_accumulation_steps": 1, "generation_batch_size": 4, "max_length": 128,
-    "max_completion_length": 8, "warmup_ratio": 0, "save_steps": None, "lr_scheduler_type": "constant",
-    "epochs": 3, "reward_funcs": ({"function": "different_letters"},), "missing_eos_penalty": 0,
+    **ONLINE, "batch_size": 1, "generation_batch_size": 4, "epochs": 3,
+    "reward_funcs": ({"function": "different_letters"},), "missing_eos_penalty": 0,
 }  # fmt: skip
 BY_JUDGE: dict[str, Any] = {"reward_funcs": ()}
 
@@ -45,25 +41,12 @@ FUNCTIONS["different_letters"] = different_letters
 def train(
     model: ModelSettings, out: Path, *, progress: Any = None, judge: OnlineJudge | None = None, **changes: Any
 ) -> Trained:
-    return train_online_dpo(
-        ROWS,
-        model=model,
-        settings=OnlineDPOSettings.model_validate(SETTINGS | changes),
-        out=out,
-        seed=0,
-        card={},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-        judge=judge,
-    )
-
-
-def log(folder: Path) -> list[dict[str, float]]:
-    return json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    settings = OnlineDPOSettings.model_validate(SETTINGS | changes)
+    return taught(train_online_dpo, PROMPTS, model, settings, out, progress=progress, judge=judge)
 
 
 def rollouts(folder: Path) -> list[dict[str, float]]:
-    return [entry for entry in log(folder) if "pairs" in entry]
+    return [entry for entry in history(folder) if "pairs" in entry]
 
 
 def prefers_large(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
@@ -134,17 +117,13 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
 ) -> None:
     changes = changes | {"save_steps": 2, "epochs": 4} | BY_JUDGE
 
-    def stop(told: TrainingProgress) -> None:
-        if told.step == 5:
-            raise StopError
-
     engine = ScriptedEngine(choice=prefers_large)
     with judging(engine, tmp_path / "whole-run") as judge:
         whole = train(tiny(tiny_model), tmp_path / "whole", judge=judge, **changes)
     once = len(engine.calls)
     with judging(engine, tmp_path / "run") as judge:
         with pytest.raises(StopError):
-            train(tiny(tiny_model), tmp_path / "out", progress=stop, judge=judge, **changes)
+            train(tiny(tiny_model), tmp_path / "out", progress=stop_at(5), judge=judge, **changes)
         went_on = train(tiny(tiny_model), tmp_path / "out", judge=judge, **changes)
     assert len(engine.calls) == 2 * once
     name = "model.safetensors" if changes.get("use_peft") is False else "adapter_model.safetensors"

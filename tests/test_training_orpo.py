@@ -17,36 +17,28 @@ from training_fixtures import (
     cut_off_and_whole,
     log,
     sft_settings,
+    taught,
     tiny,
     tiny_model,
 )
 from transformers import AutoModelForCausalLM
 
 from engine.settings import ModelSettings
-from prompts.message import Message
 from training.data import read_preferences
 from training.model import Trained
 from training.orpo import log_odds, orpo_loss, train_orpo
+from training.pairs import tokenize_pairs
 from training.seams_answers import Answers
 from training.settings import ORPOSettings
 from training.sft import train_sft
-from training.tokens import tokenize_pairs
 
 __all__ = ["tiny_model"]
 
 
 def train(model: ModelSettings, out: Path, *, progress: Any = None, **changes: Any) -> Trained:
     chosen: dict[str, Any] = {"dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1}
-    return train_orpo(
-        PREFERENCES,
-        model=model,
-        settings=ORPOSettings.model_validate(chosen | changes),
-        out=out,
-        seed=0,
-        card={},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-    )
+    settings = ORPOSettings.model_validate(chosen | changes)
+    return taught(train_orpo, PREFERENCES, model, settings, out, progress=progress)
 
 
 def test_the_loss_of_a_worked_pair() -> None:

@@ -11,11 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from training_fixtures import (
-    PREFERENCES,
-    SFT_ROWS,
+    ONLINE,
+    PROMPTS,
     StopError,
-    reward_settings,
-    sft_settings,
+    history,
+    rating_adapter,
+    sft_adapter,
+    stop_at,
+    taught,
     tiny,
     tiny_model,
 )
@@ -23,25 +26,20 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from engine.scripted import ScriptedEngine
 from engine.settings import ModelSettings
-from prompts.message import Conversation, Message, Prompt
+from prompts.message import Conversation, Prompt
 from tests.labeling_fixtures import asked
 from tests.online_judges import judging
 from training.judge import OnlineJudge
-from training.model import Trained, TrainingError, TrainingProgress
+from training.model import Trained, TrainingError
 from training.ppo import train_ppo
-from training.reward import train_reward
 from training.reward_functions import FUNCTIONS
 from training.settings import PPOSettings
-from training.sft import train_sft
 
-__all__ = ["tiny_model"]
+__all__ = ["rating_adapter", "sft_adapter", "tiny_model"]
 
-ROWS = [{"prompt": row["prompt"]} for row in PREFERENCES]
 SETTINGS: dict[str, Any] = {
-    "dtype": "float32", "learning_rate": 5e-3, "value_learning_rate": 5e-3, "logging_steps": 1,
-    "batch_size": 2, "gradient_accumulation_steps": 1, "generation_batch_size": 4, "num_ppo_epochs": 2,
-    "max_length": 128, "max_completion_length": 8, "reward_funcs": ({"function": "letters"},),
-    "warmup_ratio": 0, "value_warmup": 0, "save_steps": None, "lr_scheduler_type": "constant", "epochs": 3,
+    **ONLINE, "value_learning_rate": 5e-3, "batch_size": 2, "generation_batch_size": 4, "num_ppo_epochs": 2,
+    "reward_funcs": ({"function": "letters"},), "value_warmup": 0, "epochs": 3,
 }  # fmt: skip
 
 
@@ -55,43 +53,12 @@ FUNCTIONS["letters"] = letters
 def train(
     model: ModelSettings, out: Path, *, progress: Any = None, judge: OnlineJudge | None = None, **changes: Any
 ) -> Trained:
-    return train_ppo(
-        ROWS,
-        model=model,
-        settings=PPOSettings.model_validate(SETTINGS | changes),
-        out=out,
-        seed=0,
-        card={"constitution": "calm 1"},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-        judge=judge,
-    )
-
-
-def log(folder: Path) -> list[dict[str, float]]:
-    return json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    settings = PPOSettings.model_validate(SETTINGS | changes)
+    return taught(train_ppo, PROMPTS, model, settings, out, progress=progress, judge=judge)
 
 
 def rollouts(folder: Path) -> list[dict[str, float]]:
-    return [entry for entry in log(folder) if "score" in entry]
-
-
-@pytest.fixture(scope="module")
-def sft_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("sft") / "adapter"
-    settings = sft_settings(epochs=6, learning_rate=2e-2)
-    train_sft(SFT_ROWS, model=tiny(tiny_model), settings=settings, out=out, seed=0, card={}, samples=[])
-    return out
-
-
-@pytest.fixture(scope="module")
-def rating_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("reward") / "rates"
-    train_reward(
-        PREFERENCES, model=tiny(tiny_model), settings=reward_settings(epochs=8), out=out, seed=0, card={},
-        samples=[],
-    )  # fmt: skip
-    return out
+    return [entry for entry in history(folder) if "score" in entry]
 
 
 def test_the_best_policy_of_the_tiny_task_is_approached(tmp_path: Path) -> None:
@@ -172,13 +139,9 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
 ) -> None:
     changes: dict[str, Any] = {"save_steps": 3, "use_peft": use_peft, "kl_target": 1.0}
 
-    def stop(told: TrainingProgress) -> None:
-        if told.step == 6:
-            raise StopError
-
     whole = train(tiny(tiny_model), tmp_path / "whole", **changes)
     with pytest.raises(StopError):
-        train(tiny(tiny_model), tmp_path / "out", progress=stop, **changes)
+        train(tiny(tiny_model), tmp_path / "out", progress=stop_at(6), **changes)
     kept = [path.name for path in (tmp_path / "out.partial" / "checkpoints").glob("checkpoint-*")]
     assert kept == ["checkpoint-4"]  # between two rollouts, not at step 3
     went_on = train(tiny(tiny_model), tmp_path / "out", **changes)
@@ -256,7 +219,7 @@ def test_what_the_model_would_do_to_its_samples_is_left_out_and_given_back(
 def test_critic_and_policy_rise_by_their_own_warm_up(tiny_model: Path, tmp_path: Path) -> None:
     """Twelve steps, of which the critic rises in six; its first rollouts are its alone."""
     changes: dict[str, Any] = {"lr_scheduler_type": "linear", "value_warmup_ratio": 0.5, "value_warmup": 2}
-    told = log(train(tiny(tiny_model), tmp_path / "out", **changes).folder)
+    told = history(train(tiny(tiny_model), tmp_path / "out", **changes).folder)
     rates = [entry["learning_rate"] for entry in told if "learning_rate" in entry]
     beside = [entry["value_learning_rate"] for entry in told if "value_learning_rate" in entry]
     assert rates[:3] == pytest.approx([5e-3, 5e-3 * 11 / 12, 5e-3 * 10 / 12])
@@ -273,14 +236,14 @@ def test_recomputed_activations_give_the_same_losses(
     found = []
     for recompute in (False, True):
         out = tmp_path / str(recompute)
-        told = log(train(tiny(tiny_model, sft_adapter), out, gradient_checkpointing=recompute).folder)
+        told = history(train(tiny(tiny_model, sft_adapter), out, gradient_checkpointing=recompute).folder)
         found.append([(entry["loss"], entry["value_loss"]) for entry in told if "value_loss" in entry])
     torch.testing.assert_close(torch.tensor(found[0]), torch.tensor(found[1]), rtol=1e-3, atol=1e-5)
 
 
 def test_prompts_without_room_for_an_answer_are_counted(tiny_model: Path, tmp_path: Path) -> None:
     trained = train(tiny(tiny_model), tmp_path / "out", max_length=44, epochs=1)
-    assert 0 < len(trained.dropped) < len(ROWS)
+    assert 0 < len(trained.dropped) < len(PROMPTS)
     assert "max_length - max_completion_length = 36" in trained.dropped[0].reason
 
 
@@ -321,7 +284,7 @@ def test_a_shared_base_learns_what_weights_of_their_own_learn(
         }
         parts = ({"reward_model": str(rating_adapter)}, {"function": "letters"})
         trained = train(tiny(tiny_model, sft_adapter), out, reward_funcs=parts, **changes)
-        told = log(trained.folder)
+        told = history(trained.folder)
         found.append(
             [(entry["loss"], entry["value_loss"], entry["score"]) for entry in told if "score" in entry]
         )

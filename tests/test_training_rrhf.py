@@ -11,11 +11,19 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch import Tensor
-from training_fixtures import SFT_ROWS, byte_tokenizer, cut_off_and_whole, log, sft_settings, tiny, tiny_model
+from training_fixtures import (
+    SFT_ROWS,
+    byte_tokenizer,
+    cut_off_and_whole,
+    log,
+    sft_settings,
+    taught,
+    tiny,
+    tiny_model,
+)
 from transformers import AutoModelForCausalLM
 
 from engine.settings import ModelSettings
-from prompts.message import Message
 from training.data import Row
 from training.groups import GroupCollator, read_ranked, tokenize_groups
 from training.model import Trained, TrainingError
@@ -51,16 +59,7 @@ def settings(**changes: object) -> RRHFSettings:
 def train(
     model: ModelSettings, out: Path, rows: Sequence[Row] = GROUPS, *, progress: Any = None, **changes: Any
 ) -> Trained:
-    return train_rrhf(
-        rows,
-        model=model,
-        settings=settings(**changes),
-        out=out,
-        seed=0,
-        card={},
-        samples=[(Message("user", "Hi"),)],
-        progress=progress,
-    )
+    return taught(train_rrhf, rows, model, settings(**changes), out, progress=progress)
 
 
 def answers(logps: Sequence[float], tokens: Sequence[int], **batch: Sequence[int]) -> Answers:

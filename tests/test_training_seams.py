@@ -21,12 +21,14 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from engine import attention
+from training.comparisons import tokenize_comparisons
 from training.data import read_preferences, read_sft
+from training.examples import tokenize_examples
 from training.held_out import Sides
+from training.pairs import tokenize_pairs
 from training.responses import read_unpaired, tokenize_responses
 from training.seams import ComparisonCollator, SoftRewardTrainer, quiet
 from training.seams_answers import TokenizedDPOTrainer
-from training.tokens import tokenize_comparisons, tokenize_examples, tokenize_pairs
 
 __all__ = ["tiny_model"]
 

@@ -5,28 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from training_fixtures import PREFERENCES, reward_settings, tiny, tiny_model
+from training_fixtures import rating_adapter, tiny, tiny_model
 from transformers import AutoModelForCausalLM
 
 from engine.reward_head import load_reward_model, rewards
 from training.model import TrainingError
-from training.reward import train_reward
 from training.shared_base import beside_copy, beside_folder, beside_policy
 
-__all__ = ["tiny_model"]
+__all__ = ["rating_adapter", "tiny_model"]
 
 IDS = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
 MASK = torch.ones_like(IDS)
-
-
-@pytest.fixture(scope="module")
-def rating_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("reward") / "rates"
-    train_reward(
-        PREFERENCES, model=tiny(tiny_model), settings=reward_settings(epochs=8), out=out, seed=0, card={},
-        samples=[],
-    )  # fmt: skip
-    return out
 
 
 def policy(folder: Path) -> PeftModel:

@@ -7,8 +7,10 @@ import pytest
 from training_fixtures import byte_tokenizer, preference_row, sft_row
 
 from training.data import Row, read_preferences, read_sft
+from training.examples import tokenize_examples
 from training.model import Dropped, TrainingError
-from training.tokens import IGNORED, TokenizedRows, tokenize_examples, tokenize_pairs
+from training.pairs import tokenize_pairs
+from training.tokens import IGNORED, TokenizedRows
 
 TOKENIZER = byte_tokenizer()
 QUESTION = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"

@@ -2,9 +2,9 @@
 
 import gc
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import pytest
 import torch
@@ -17,8 +17,16 @@ from transformers import (
 )
 
 from engine.settings import ModelSettings
+from prompts.message import Message
+from training.data import Row
+from training.judge import OnlineJudge
+from training.method import Method
 from training.model import Trained, TrainingProgress
-from training.settings import DPOSettings, RewardModelSettings, SFTSettings
+from training.reward import train_reward
+from training.settings import DPOSettings, RewardModelSettings, SFTSettings, TrainerSettings
+from training.sft import train_sft
+
+Settings = TypeVar("Settings", bound=TrainerSettings)
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
@@ -88,6 +96,26 @@ def reward_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sft_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that changes the base a lot: log-probabilities of its answers differ by whole units."""
+    out = tmp_path_factory.mktemp("sft") / "adapter"
+    settings = sft_settings(epochs=6, learning_rate=2e-2)
+    train_sft(SFT_ROWS, model=tiny(tiny_model), settings=settings, out=out, seed=0, card={}, samples=[])
+    return out
+
+
+@pytest.fixture(scope="session")
+def rating_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that learned to rate on the preferences, with their scale beside it."""
+    out = tmp_path_factory.mktemp("reward") / "rates"
+    train_reward(
+        PREFERENCES, model=tiny(tiny_model), settings=reward_settings(epochs=8), out=out, seed=0, card={},
+        samples=[],
+    )  # fmt: skip
+    return out
+
+
 def tiny(folder: Path, adapter: Path | None = None) -> ModelSettings:
     return ModelSettings(model=str(folder), adapter=adapter, dtype="float32", device="cpu")
 
@@ -103,10 +131,38 @@ def dpo_settings(**changes: object) -> DPOSettings:
     return DPOSettings.model_validate(chosen | changes)
 
 
+def taught(
+    method: Method[Settings, Any],
+    rows: Iterable[Row],
+    model: ModelSettings,
+    settings: Settings,
+    out: Path,
+    *,
+    progress: Callable[[TrainingProgress], None] | None = None,
+    judge: OnlineJudge | None = None,
+) -> Trained:
+    """Train by a method with seed 0 and an empty card; its sample is an answer to a greeting."""
+    return method(
+        rows,
+        model=model,
+        settings=settings,
+        out=out,
+        seed=0,
+        card={},
+        samples=[(Message("user", "Hi"),)],
+        progress=progress,
+        judge=judge,
+    )
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    """All entries of a model's log."""
+    return json.loads((folder / "trainer_state.json").read_text())["log_history"]
+
+
 def log(folder: Path) -> list[dict[str, float]]:
-    """The entries of a model's log that have a loss, one a step."""
-    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    return [entry for entry in entries if "loss" in entry]
+    """Those that have a loss, one a step."""
+    return [entry for entry in history(folder) if "loss" in entry]
 
 
 class StopError(Exception):
@@ -162,6 +218,13 @@ PREFERENCES = [
     preference_row("Who are you?", "A small model.", "Nobody knows, and nobody will ever know."),
     preference_row("Hm", "Yes?", "No!"),
 ]
+PROMPTS: list[Row] = [{"prompt": row["prompt"]} for row in PREFERENCES]
+ONLINE: Mapping[str, Any] = {
+    "dtype": "float32", "learning_rate": 5e-3, "logging_steps": 1, "gradient_accumulation_steps": 1,
+    "max_length": 128, "max_completion_length": 8, "warmup_ratio": 0, "save_steps": None,
+    "lr_scheduler_type": "constant",
+}  # fmt: skip
+"""What the tests of online methods share: short answers, a high rate that stays, every step logged."""
 
 
 def reward_settings(**changes: object) -> RewardModelSettings:

@@ -18,10 +18,10 @@ from trl.trainer.dpo_config import DPOConfig
 from training.data import read_preferences
 from training.load import load_reference
 from training.method import Method, Prepared
+from training.pairs import tokenize_preferences
 from training.seams import reference_progress
 from training.seams_answers import LabelledPairCollator, SoftDPOTrainer, TokenizedDPOTrainer
 from training.settings import DPOSettings
-from training.tokens import tokenize_preferences
 
 
 def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:

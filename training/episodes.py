@@ -12,8 +12,9 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline.context import derived_seed
 from training.data import Question, Rows
+from training.questions import tokenize_questions
 from training.settings import OnlineSettings
-from training.tokens import TokenizedRows, tokenize_questions
+from training.tokens import TokenizedRows
 
 if TYPE_CHECKING:
     from datasets import Dataset

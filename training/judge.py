@@ -15,8 +15,9 @@ from typing import TypeVar
 
 from labeling.judge import Judge
 from labeling.methods.pointwise import TEMPLATE as ALONE
-from labeling.model import MAKING_PAIRS, Comparison, Labelled
+from labeling.model import Comparison, Labelled
 from labeling.scoring import Response, Scorer
+from labeling.settings import MAKING_PAIRS
 from labeling.trust import Believing
 from pipeline.context import Context, RowContext
 from pipeline.runner import HasId, Outcome, Program, collect, run_rows

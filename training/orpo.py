@@ -21,9 +21,9 @@ from trl.trainer.sft_config import SFTConfig
 
 from training.data import read_preferences
 from training.method import Method, Prepared
+from training.pairs import tokenize_preferences
 from training.seams_answers import Answers, AnswerTrainer, LabelledPairCollator, Loss
 from training.settings import ORPOSettings
-from training.tokens import tokenize_preferences
 
 COLUMNS = ("prompt", "chosen", "rejected", "chosen_cut_off", "rejected_cut_off", "chosen_probability")
 

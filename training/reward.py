@@ -16,6 +16,7 @@ from trl.trainer.reward_config import RewardConfig
 from engine.reward_head import rewards
 from labeling.audit.clustered import Numbers
 from training.bradley_terry import source_weights
+from training.comparisons import tokenize_comparisons
 from training.data import Pair, Rows, read_preferences
 from training.held_out import held_out
 from training.load_reward import load_reward_policy, load_reward_tokenizer
@@ -25,7 +26,7 @@ from training.scale import Rated, errors, errors_by_source, fitted, write_scale
 from training.seams import ComparisonCollator, SoftRewardTrainer
 from training.settings import RewardModelSettings
 from training.stage import Outcome
-from training.tokens import TokenizedRows, tokenize_comparisons
+from training.tokens import TokenizedRows
 
 if TYPE_CHECKING:
     from datasets import Dataset

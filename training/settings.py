@@ -1,7 +1,7 @@
 """The `training` section of a recipe: how each stage trains. Names are those that TRL's users know.
 
-Here are the methods that learn from data sets; what all share is in `settings_trainer`, methods that learn
-from answers of their own are in `settings_online`.
+Here are the methods that learn from data sets; what all share is in `settings_trainer`. What methods share
+that learn from answers of their own is in `settings_online`, and each of them has a file of its own.
 """
 
 from typing import Literal
@@ -9,8 +9,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from constitution.document import Section
-from training.settings_online import GRPOSettings, OnlineSettings, PPOSettings
+from training.settings_grpo import GRPOSettings
+from training.settings_online import OnlineSettings
 from training.settings_online_dpo import OnlineDPOSettings
+from training.settings_ppo import PPOSettings
 from training.settings_trainer import MethodName, TrainerSettings
 
 __all__ = [

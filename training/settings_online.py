@@ -1,8 +1,8 @@
-"""Settings of the methods that learn from answers of their own: what they share, PPO's and GRPO's."""
+"""What the settings of all methods share that learn from answers of their own; the methods add theirs."""
 
 import math
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,9 @@ class OnlineSettings(TrainerSettings):
     Nothing here shapes what is sampled but the temperature, which is the policy's: with `top_p`,
     `min_new_tokens` and their like, answers would be another distribution's than the one that is trained.
     """
+
+    STEP: ClassVar[str] = "batch_size x gradient_accumulation_steps"
+    """What `answers_a_step` is the product of."""
 
     learning_rate: float = Field(default=2e-5, gt=0, description="AdamW's step size after warm-up")
     max_completion_length: int | None = Field(
@@ -77,12 +80,15 @@ class OnlineSettings(TrainerSettings):
 
     @model_validator(mode="after")
     def _rollouts_are_whole(self) -> "OnlineSettings":
-        step = self.batch_size * self.gradient_accumulation_steps
-        if self.generation_batch_size % step:
+        if self.generation_batch_size % self.answers_a_step:
             raise ValueError(
-                f"generation_batch_size {self.generation_batch_size} is no multiple of batch_size x "
-                f"gradient_accumulation_steps = {step}"
+                f"generation_batch_size {self.generation_batch_size} is no multiple of {self.STEP} = "
+                f"{self.answers_a_step}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_have_room(self) -> "OnlineSettings":
         if self.max_completion_length is None or self.max_completion_length >= self.max_length:
             raise ValueError("max_completion_length must be a number below max_length: prompts need room")
         return self
@@ -103,6 +109,11 @@ class OnlineSettings(TrainerSettings):
     def answers_a_batch(self) -> int:
         """Answers that the trainer counts in one forward pass."""
         return self.batch_size
+
+    @property
+    def answers_a_step(self) -> int:
+        """Answers that the trainer counts in one optimizer step."""
+        return self.answers_a_batch * self.gradient_accumulation_steps
 
     @property
     def passes(self) -> int:
@@ -129,10 +140,14 @@ class OnlineSettings(TrainerSettings):
         return any(part.reward_model == RUN for part in self.reward_funcs)
 
     @property
+    def steps_a_pass(self) -> int:
+        """Optimizer steps in one pass over a rollout."""
+        return self.generation_batch_size // self.answers_a_step
+
+    @property
     def steps_per_rollout(self) -> int:
         """Optimizer steps between two rollouts."""
-        step = self.batch_size * self.gradient_accumulation_steps
-        return self.passes * (self.generation_batch_size // step)
+        return self.passes * self.steps_a_pass
 
     def rollouts(self, rows: int) -> int:
         """Rollouts that are needed to answer so many prompts; the last one goes over the start again."""
@@ -155,101 +170,13 @@ class OnlineSettings(TrainerSettings):
         return self.model_copy(update={"reward_funcs": tuple(parts)})
 
 
-class PPOSettings(OnlineSettings):
-    """Proximal policy optimisation (Schulman et al. 2017; Ziegler et al. 2019): max E[reward - beta KL]."""
-
-    num_ppo_epochs: int = Field(default=2, ge=1, description="passes over the answers before new ones")
-    beta: float = Field(default=0.05, ge=0, description="what a nat of KL to the reference costs")
-    kl_target: float | None = Field(
-        default=None, gt=0, description="nats an answer that beta is steered to; null: beta stays"
-    )
-    gamma: float = Field(default=1.0, gt=0, le=1, description="discount from a token to the next")
-    lam: float = Field(default=1.0, ge=0, le=1, description="lambda of advantage estimation; 1: no bias")
-    cliprange: float = Field(default=0.2, gt=0, description="how far a token's probability ratio may count")
-    cliprange_value: float = Field(default=0.2, gt=0, description="how far a value may move in a rollout")
-    critic: Literal["policy", "reward"] = Field(
-        default="policy",
-        description="where the critic begins: at the policy with a head that says 0, or at the first reward "
-        "model and its head",
-    )
-    value_learning_rate: float = Field(default=1e-4, gt=0, description="AdamW's step size for the critic")
-    value_warmup_ratio: float = Field(
-        default=0.0, ge=0, lt=1, description="share of steps in which the critic's rate rises"
-    )
-    value_warmup: int = Field(
-        default=1, ge=0, description="rollouts at the start that only the critic learns from"
-    )
-    shared_base: bool = Field(
-        default=True,
-        description="with LoRA: critic, and reward models that are adapters over the policy's base, lie "
-        "beside the policy on one set of base weights; false: each has weights of its own",
-    )
-
-    @model_validator(mode="after")
-    def _critic_has_a_start(self) -> "PPOSettings":
-        if self.critic == "reward" and not self.reward_models:
-            raise ValueError("critic: reward needs a reward_model among reward_funcs")
-        return self
-
-    @property
-    def passes(self) -> int:
-        return self.num_ppo_epochs
-
-    @property
-    def shares_base(self) -> bool:
-        """Whether there is one set of base weights for all models: adapters alone can share one."""
-        return self.use_peft and self.shared_base
-
-
-class GRPOSettings(OnlineSettings):
-    """Group-relative policy optimisation (Shao et al. 2024): an answer counts by how far it is above others
-    to the same prompt.
-    """
+class GroupedSettings(OnlineSettings):
+    """What methods share that answer a prompt several times and learn from how its answers compare."""
 
     num_generations: int = Field(
         default=8, ge=2, description="answers to a prompt, which are compared with each other"
     )
     num_iterations: int = Field(default=1, ge=1, description="passes over the answers before new ones")
-    beta: float = Field(
-        default=0.04, ge=0, description="weight of the KL to the reference in the loss, a token; 0: none"
-    )
-    scale_rewards: Literal["group", "batch", "none"] = Field(
-        default="group",
-        description="what an answer's lead over its group is divided by: the scores' standard deviation "
-        "in the group, in the rollout, or nothing (Dr. GRPO)",
-    )
-    loss_type: Literal["dapo", "grpo", "dr_grpo"] = Field(
-        default="dapo",
-        description="what the loss is a mean of: dapo, the tokens of a step; grpo, answers, each the mean of "
-        "its tokens, so that long ones count less a token; dr_grpo, as dapo, with `max_completion_length` "
-        "for each answer's length",
-    )
-    epsilon: float = Field(default=0.2, gt=0, lt=1, description="how far a probability ratio may fall")
-    epsilon_high: float | None = Field(
-        default=None, gt=0, description="how far it may rise; null: `epsilon` (DAPO takes 0.28)"
-    )
-    importance_sampling_level: Literal["token", "sequence"] = Field(
-        default="token",
-        description="whose probability ratio is clipped: a token's, or an answer's, which is the mean of its "
-        "tokens' (geometric; GSPO, with much smaller epsilons)",
-    )
-    mask_truncated_completions: bool = Field(
-        default=False, description="learn nothing from answers that the length limit ended"
-    )
-    use_bias_correction_kl: bool = Field(
-        default=True,
-        description="weigh a token's KL by its probability ratio, so that its gradient is that of the KL; "
-        "false: the paper's estimate, whose gradient is another one",
-    )
-
-    @model_validator(mode="after")
-    def _groups_are_whole(self) -> "GRPOSettings":
-        if self.generation_batch_size % self.num_generations:
-            raise ValueError(
-                f"generation_batch_size {self.generation_batch_size} is no multiple of num_generations "
-                f"{self.num_generations}"
-            )
-        return self
 
     @property
     def answers_a_prompt(self) -> int:
@@ -258,7 +185,3 @@ class GRPOSettings(OnlineSettings):
     @property
     def passes(self) -> int:
         return self.num_iterations
-
-    @property
-    def prompts_a_rollout(self) -> int:
-        return self.generation_batch_size // self.num_generations

@@ -8,10 +8,11 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from trl.trainer.sft_config import SFTConfig
 
 from training.data import Example, Rows, read_sft
+from training.examples import tokenize_examples
 from training.method import Method, Prepared
 from training.seams import QuietSFTTrainer
 from training.settings import SFTSettings
-from training.tokens import TokenizedRows, tokenize_examples
+from training.tokens import TokenizedRows
 
 
 def _tokenize(

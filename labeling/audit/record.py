@@ -21,7 +21,7 @@ from labeling.audit.opinion import opinion_of
 from labeling.audit.thresholds import Thresholds
 from labeling.audit.verdict import Check, Verdict, judge_verdict
 from labeling.audit.voters import Voters, voters
-from labeling.model import LabelingSettings
+from labeling.settings import LabelingSettings
 from pipeline.disk import write_whole
 from pipeline.shards import StoreError
 

@@ -16,7 +16,8 @@ from labeling.audit.human.form import Found
 from labeling.audit.human.load import HumanFile, load_found
 from labeling.audit.model import HumanPair
 from labeling.combine import SURE, combined, log_odds, sigmoid, verdict
-from labeling.model import JUDGE, Judgment, LabelingSettings, Reading, Vote
+from labeling.model import JUDGE, Judgment, Reading, Vote
+from labeling.settings import LabelingSettings
 from pipeline.rows import InputError, Row
 
 COLUMN = "judgments"

@@ -16,7 +16,8 @@ from labeling.audit.ask import Audited
 from labeling.audit.clustered import Clusters, share
 from labeling.audit.estimate import Estimate
 from labeling.combine import elected
-from labeling.model import NO_PREFERENCE, Combine, Vote
+from labeling.model import NO_PREFERENCE, Vote
+from labeling.settings import Combine
 
 SHOWN = 20
 """How many two and two are kept, those that contradict each other most."""

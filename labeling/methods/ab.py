@@ -6,7 +6,8 @@ principle stands last in the prompt, so that all votes on one order begin alike.
 """
 
 from labeling.methods.method import FIRST, SECOND, Ballot, BothOrders, Method, in_both_orders, letter_reading
-from labeling.model import Comparison, LabelingSettings, Reading
+from labeling.model import Comparison, Reading
+from labeling.settings import LabelingSettings
 from pipeline.context import RowContext
 
 TEMPLATE, NEGATED = "compare", "compare_negated"

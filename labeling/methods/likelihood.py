@@ -13,7 +13,8 @@ from functools import partial
 from critique.model import Text
 from engine.protocol import Score
 from labeling.methods.method import Ballot, BothOrders, Method, from_scores
-from labeling.model import LabelingSettings, Reading
+from labeling.model import Reading
+from labeling.settings import LabelingSettings
 from pipeline.context import RowContext
 from prompts.message import Prompt
 

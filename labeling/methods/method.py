@@ -10,7 +10,8 @@ from functools import partial
 
 from constitution.model import Constitution, Principle
 from engine.protocol import Choice
-from labeling.model import Comparison, LabelingSettings, Reading
+from labeling.model import Comparison, Reading
+from labeling.settings import LabelingSettings
 from pipeline.context import RowContext
 from prompts.message import Prompt
 from prompts.render import Prompts

@@ -14,12 +14,15 @@ from critique.model import Request, Round, SelectionSettings, Text, Trajectory
 from critique.select import select
 from engine.protocol import Sampling
 from engine.scripted import ScriptedEngine
+from labeling.dataset import Exported, Provenance, write_dataset
 from labeling.draw import Candidate, Drawn
-from labeling.export import Exported, Provenance, SFTRow, preference_dataset, sft_dataset, write_dataset
 from labeling.judge import Judge
 from labeling.markdown import cell
-from labeling.model import LabelingSettings, Labelled
+from labeling.model import Labelled
 from labeling.pairs import Labeler
+from labeling.preferences import preference_dataset
+from labeling.settings import LabelingSettings
+from labeling.sft import SFTRow, sft_dataset
 from pipeline.context import Context
 from pipeline.journal import Journal
 from pipeline.store import StoreError, read_records, read_rows, write_records

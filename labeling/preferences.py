@@ -1,76 +1,19 @@
-"""Datasets out of trajectories and judged pairs: conversational, with provenance, with a card.
+"""The preference dataset: judged pairs as `prompt`, `chosen`, `rejected`, with the soft label and every vote.
 
-SFT rows have `messages`; preference rows `prompt`, `chosen` and `rejected` with an explicit prompt and the
-soft label. They load with `datasets.load_dataset(FOLDER)` and go straight into TRL.
+In: pairs with their judgments, and what an audit makes of the judge. Out: rows, and the pairs that have no
+winner counted by why.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Generic, TypedDict, TypeVar
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from critique.model import Trajectory
-from critique.select import Selected
-from labeling.markdown import cell
-from labeling.model import CONSTRUCTED, Comparison, Judgment, LabelingSettings, Labelled, Vote
+from labeling.dataset import Exported, Provenance, ProvenanceColumns
+from labeling.model import CONSTRUCTED, Comparison, Judgment, Labelled, Vote
 from labeling.ranking import best_and_worst
+from labeling.settings import LabelingSettings
 from labeling.trust import Believing, Trust
-from pipeline.store import write_records
-from prompts.message import Conversation, Message, MessageDict, as_dicts
-
-HELPFULNESS = "helpfulness"
-"""The source of pairs that people labelled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a dataset's rows come from; the same for every row of it.
-
-    `templates`: template name to hash; `engines`: role to engine fingerprint; `sampling`: stage to settings.
-    """
-
-    constitution: str
-    constitution_digest: str
-    templates: Mapping[str, str]
-    engines: Mapping[str, str]
-    sampling: Mapping[str, object]
-    seed: int
-
-    def columns(self) -> "ProvenanceColumns":
-        return {
-            "constitution": self.constitution,
-            "constitution_digest": self.constitution_digest,
-            "templates": json.dumps(self.templates, sort_keys=True),
-            "engines": json.dumps(self.engines, sort_keys=True),
-            "sampling": json.dumps(self.sampling, sort_keys=True),
-            "seed": self.seed,
-        }
-
-
-class ProvenanceColumns(TypedDict):
-    """What every row of a dataset says of where it comes from."""
-
-    constitution: str
-    constitution_digest: str
-    templates: str
-    engines: str
-    sampling: str
-    seed: int
-
-
-class SFTRow(ProvenanceColumns):
-    """A row of the SFT dataset."""
-
-    id: str
-    messages: list[MessageDict]
-    kind: str
-    category: str
-    round: int
-    principle: str
-    cut_off: bool
-    journal_keys: list[str]
+from prompts.message import Message, MessageDict, as_dicts
 
 
 class PreferenceRow(ProvenanceColumns):
@@ -119,50 +62,6 @@ class PreferenceRow(ProvenanceColumns):
     comparison_template: str
     comparison_template_hash: str
     journal_keys: list[str]
-
-
-ExportedRow = TypeVar("ExportedRow", bound=ProvenanceColumns)
-
-
-@dataclass(frozen=True, slots=True)
-class Exported(Generic[ExportedRow]):
-    """A dataset's rows, made as they are asked for, and how many answers were kept or left out, by reason.
-
-    `counts` is whole once the rows have been gone through.
-    """
-
-    kind: type[ExportedRow]
-    rows: Iterator[ExportedRow]
-    counts: Counter[str] = field(default_factory=Counter)
-
-
-def sft_dataset(
-    selected: Iterable[tuple[Trajectory, Sequence[Selected]]], provenance: Provenance
-) -> Exported[SFTRow]:
-    """Kept revisions and helpful samples as `messages`; every other answer is counted by its reason."""
-    counts: Counter[str] = Counter()
-    return Exported(SFTRow, _sft_rows(selected, provenance, counts), counts)
-
-
-def _sft_rows(
-    selected: Iterable[tuple[Trajectory, Sequence[Selected]]], provenance: Provenance, counts: Counter[str]
-) -> Iterator[SFTRow]:
-    for trajectory, answers in selected:
-        request = trajectory.request
-        for number, answer in enumerate(answers):
-            counts[f"{request.kind}: {answer.reason}"] += 1
-            if answer.kept:
-                yield {
-                    "id": f"{request.id}/{answer.round or number}",
-                    "messages": _conversation(request.conversation, answer.answer.text),
-                    "kind": request.kind,
-                    "category": request.category,
-                    "round": answer.round,
-                    "principle": answer.principle or "",
-                    "cut_off": answer.answer.cut_off,
-                    "journal_keys": list(trajectory.keys),
-                    **provenance.columns(),
-                }
 
 
 def preference_dataset(
@@ -284,61 +183,3 @@ def principles(votes: Iterable[Vote]) -> str:
 
 def _smallest(values: Iterable[float | None]) -> float | None:
     return min((value for value in values if value is not None), default=None)
-
-
-def write_dataset(
-    folder: Path,
-    exported: Exported[ExportedRow],
-    *,
-    title: str,
-    facts: Callable[[], Mapping[str, str]],
-    warning: str = "",
-) -> Path:
-    """Shards `train-*.parquet` and the card `README.md` in the folder, which is returned.
-
-    `facts` is asked once all rows are written, so that it may say what was counted on the way. `warning` is
-    what a reader must know first.
-
-    Raises:
-        StoreError: nothing was kept, or a file cannot be written.
-    """
-    kept = write_records(folder, exported.rows, exported.kind, stem="train").records
-    card = _card(title, exported.counts, facts(), kept=kept, warning=warning)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    return folder
-
-
-def _card(title: str, counts: Mapping[str, int], facts: Mapping[str, str], *, kept: int, warning: str) -> str:
-    left_out = {key: count for key, count in sorted(counts.items()) if not key.endswith(": kept")}
-    lines = [
-        "---",
-        "language: [en]",
-        "tags: [solon, constitutional-ai, rlaif]",
-        "configs:",
-        "- config_name: default",
-        "  data_files: train-*.parquet",
-        "---",
-        "",
-        *([f"> **{cell(warning)}**", ""] if warning else []),
-        f"# {cell(title)}",
-        "",
-        f"Made by Solon. Labels and revisions were written by a model, not by people{_but(counts)}.",
-        "",
-        *(f"- **{cell(name)}**: {cell(value)}" for name, value in facts.items()),
-        f"- **rows kept**: {kept}",
-        "",
-        "## Left out, by reason",
-        "",
-        *([f"- {cell(reason)}: {count}" for reason, count in left_out.items()] or ["Nothing was left out."]),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _but(counts: Mapping[str, int]) -> str:
-    people = counts.get(f"{HELPFULNESS}: kept", 0)
-    return f", but for {people} rows of {HELPFULNESS}" if people else ""
-
-
-def _conversation(conversation: Conversation, answer: str) -> list[MessageDict]:
-    return as_dicts((*conversation, Message("assistant", answer)))
