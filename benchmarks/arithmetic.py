@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes" / "arithmetic"
 WORKED, LEARNED, HELD_OUT = (RECIPE / f"{name}.jsonl" for name in ("worked", "sums", "sums_heldout"))
-SHOWN, TRAIN, TEST = 64, 320, 240
+SHOWN, TRAIN, TEST = 32, 160, 240
 SYSTEM = "Answer in a tag."
 RISE = 0.05
 """What the lower end of the interval of GRPO's rise, over all seeds, is held against."""
@@ -62,10 +62,14 @@ def asked(a: int, b: int) -> list[Row]:
 
 
 def worked(a: int, b: int) -> Row:
-    """What the digits of the ones come to, what those of the tens do, and the answer in its tag."""
-    ones = a % 10 + b % 10
-    text = f"{ones} + {a + b - ones} = <answer>{a + b}</answer>"
-    return {"messages": [*asked(a, b), {"role": "assistant", "content": text}]}
+    """The ones, the tens, both together: the answer in its tag."""
+    ones, tens = a % 10 + b % 10, a + b - a % 10 - b % 10
+    steps = (
+        f"{a % 10} + {b % 10} = {ones}",
+        f"{a - a % 10} + {b - b % 10} = {tens}",
+        f"{tens} + {ones} = <answer>{a + b}</answer>",
+    )
+    return {"messages": [*asked(a, b), {"role": "assistant", "content": ", ".join(steps)}]}
 
 
 def write() -> None:
