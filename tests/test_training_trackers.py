@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
@@ -63,11 +64,10 @@ def test_without_a_tracker_nothing_is_left_to_look_at(tiny_model: Path, tmp_path
 
 @needs("tensorboard")
 def test_tensorboards_files_are_kept_with_the_model(tiny_model: Path, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    reader = import_module("tensorboard.backend.event_processing.event_accumulator")
     folder = train(tiny_model, tmp_path / "out", "tensorboard").folder
     [run] = (folder / "runs").iterdir()
-    events = EventAccumulator(str(run)).Reload()
+    events = reader.EventAccumulator(str(run)).Reload()
     logged = json.loads((folder / "trainer_state.json").read_text())["log_history"]
     losses = [entry["loss"] for entry in logged if "loss" in entry]
     assert [event.value for event in events.Scalars("train/loss")] == pytest.approx(losses)

@@ -6,6 +6,7 @@ model; the others keep theirs where their own environment variables say (`WANDB_
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 
 from training.settings_trainer import Tracker
@@ -41,8 +42,7 @@ def own_run(tracker: Tracker) -> Iterator[None]:
     if tracker != "wandb":
         yield
         return
-    import wandb
-
+    wandb = import_module("wandb")
     if wandb.run is not None:
         yield
         return
