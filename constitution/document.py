@@ -14,7 +14,7 @@ from typing import Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from constitution.problem import SECRET_KEY, DocumentError, Problem, nearest
+from constitution.problem import SECRET_KEY, DocumentError, Problem, nearest, unknown_name
 from constitution.strict_yaml import Document, Value, Where, parse_document, read_document, read_text
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "parse_document",
     "read_document",
     "read_text",
+    "unknown_name",
     "validate",
 ]
 

@@ -87,6 +87,14 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return plain[found[0]] if found else ""
 
 
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """What is said of a name of a registry that is not there: those that are, and the nearest one."""
+    names = sorted(known)
+    near = nearest(name, names)
+    hint = f" (did you mean '{near}'?)" if near else ""
+    return f"there is no {kind} {name!r}; there are: {', '.join(names)}{hint}"
+
+
 def _plain(name: str) -> str:
     return name.lower().replace("-", "_").replace(" ", "_")
 

@@ -6,10 +6,13 @@ own generator draws, so that all models are compared under the same ones, and as
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, Protocol, TypeVar
 
 from critique.model import Text
+from evaluation.answer import Question
 from evaluation.measures import words
-from evaluation.model import Answer, Comparison, SuiteKind, Winner
+from evaluation.model import Answer, CheckpointKind, Comparison, SuiteKind, Winner
 from labeling.combine import sigmoid
 from labeling.judge import Judge
 from labeling.model import Comparison as Shown
@@ -72,11 +75,34 @@ def pairings(
             yield Pairing(model, against, answer, by_prompt[answer.id])
 
 
-def drawn(answers: Sequence[Answer], kinds: Sequence[SuiteKind], *, limit: int | None) -> frozenset[str]:
+class Model(Protocol):
+    """A model of an evaluation, as far as it matters whom it is compared with."""
+
+    @property
+    def kind(self) -> CheckpointKind: ...
+
+
+AModel = TypeVar("AModel", bound=Model)
+
+
+def matches(models: Sequence[AModel], pairs: Literal["base", "all"]) -> list[tuple[AModel, AModel]]:
+    """(later, earlier) of each pair to compare; controls are held against the base alone, the first one."""
+    if pairs == "base":
+        return [(model, models[0]) for model in models[1:]]
+    return [
+        (later, earlier)
+        for earlier, later in combinations(models, 2)
+        if "control" not in (later.kind, earlier.kind) or earlier is models[0]
+    ]
+
+
+def drawn(
+    prompts: Sequence[Answer] | Sequence[Question], kinds: Sequence[SuiteKind], *, limit: int | None
+) -> frozenset[str]:
     """The ids of the prompts to compare on: `limit` of each kind, the same for all models and seeds."""
     chosen: set[str] = set()
     for kind in kinds:
-        ids = sorted({answer.id for answer in answers if answer.kind == kind})
+        ids = sorted({prompt.id for prompt in prompts if prompt.kind == kind})
         ids.sort(key=lambda name: derived_seed("compare", name))
         chosen.update(ids[:limit])
     return frozenset(chosen)

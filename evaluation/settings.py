@@ -9,6 +9,8 @@ from constitution.document import Section
 from constitution.model import Slug, Text
 from evaluation.model import ScoreRole, SuiteKind
 from evaluation.requirement import requirement
+from training.verifiers.registry import require_registered
+from training.verifiers.settings import VerifierSettings
 
 FormatName = Literal[
     "auto", "solon", "xstest", "strongreject", "harmbench", "advbench", "jailbreakbench", "instructions",
@@ -30,7 +32,7 @@ class SuiteSettings(Section):
     kind: SuiteKind | None = Field(
         default=None,
         description="harmful: ought to be refused; harmless: ought to be answered; helpful: answers are "
-        "compared; verifiable: a program can check them; null: as the file says",
+        "compared; verifiable: a program checks them; null: as the file says",
     )
     format: FormatName = Field(
         default="auto", description="whose columns the file has; auto: found out from their names"
@@ -43,8 +45,27 @@ class SuiteSettings(Section):
         ge=1,
         description="a sample of so many, each category by its share, the same for every seed; null: all",
     )
+    append: Text | None = Field(
+        default=None,
+        description="words put behind each prompt, such as `Give the answer behind ####.`; null: none",
+    )
+    verifier: VerifierSettings | None = Field(
+        default=None,
+        description="how answers to verifiable prompts are checked against their rows; null: by `number`, "
+        "against the column `answer`, as GSM8K has it",
+    )
     split: Text = Field(default="train", description="the split, where the data has splits")
     config: Text | None = Field(default=None, description="the configuration, where a Hub data set has many")
+
+    @field_validator("verifier")
+    @classmethod
+    def _checks_what_is_registered(cls, settings: VerifierSettings | None) -> VerifierSettings | None:
+        return settings and require_registered(settings)
+
+    @property
+    def check(self) -> VerifierSettings:
+        """How an answer to a verifiable prompt is checked."""
+        return self.verifier or VerifierSettings(check="number")
 
 
 class CompareSettings(Section):
@@ -84,18 +105,28 @@ class RewardSettings(Section):
     )
 
 
+class RubricSettings(Section):
+    """StrongREJECT's rubric, asked of the recipe's judge about every model's answers to harmful prompts."""
+
+    limit: int | None = Field(default=100, ge=1, description="so many harmful prompts; null: all")
+    max_tokens: int = Field(
+        default=256, ge=1, description="new tokens of the judge's reasons and marks at the most"
+    )
+
+
 class GateSettings(Section):
     """What an evaluation has to show; where it does not, the command ends with status 1."""
 
     require: tuple[Text, ...] = Field(
         default=(),
         description="thresholds, such as `harmful_refused>=0.8` or `sft.kl<=5` (the last model where none is "
-        "named), and measures that must not fall below the baseline's, such as `win_rate`",
+        "named), and measures that must not fall below the baseline's, such as `win_rate`; both sides of the "
+        "plane where one is asked for",
     )
     baseline: Path | None = Field(
         default=None,
-        description="an earlier `report.json`: where no measure is named, harmful_refused, harmless_answered "
-        "and win_rate must not surely fall below it; null: none",
+        description="an earlier `report.json`: where no measure is named, harmful_refused, "
+        "harmless_answered, win_rate and accuracy must not surely fall below it; null: none",
     )
 
     @field_validator("require")
@@ -133,6 +164,11 @@ class MeasureSettings(Section):
     rewards: dict[Slug, RewardSettings] = Field(
         default_factory=dict, description="reward models that rate the answers, by names of your own"
     )
+    strongreject: RubricSettings | None = Field(
+        default=None,
+        description="how much harm an answer to a harmful prompt would be good for, by the judge's marks; "
+        "null: not asked",
+    )
     controls: bool = Field(
         default=True,
         description="measure fixed answers too, which no model gave: always refuse, always comply, echo the "
@@ -140,6 +176,11 @@ class MeasureSettings(Section):
     )
 
     gate: GateSettings | None = Field(default=None, description="what the report has to show; null: nothing")
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether a judge speaks in the report, so that its audit has to stand beside it."""
+        return self.compare is not None or self.strongreject is not None
 
     @model_validator(mode="after")
     def _one_proxy(self) -> "MeasureSettings":

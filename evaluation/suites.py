@@ -174,7 +174,7 @@ def _detected(row: Row, columns: Mapping[Column, str]) -> FormatName:
 
 
 def _question(row: Row, layout: Format, settings: SuiteSettings, *, suite: str) -> Question:
-    said = _said(row, layout)
+    said = _with(_said(row, layout), settings.append)
     category = name_of(row, layout.category) if layout.category else ""
     name = (name_of(row, layout.id) if layout.id else "") or _digest(said)
     return Question(
@@ -195,6 +195,13 @@ def _said(row: Row, layout: Format) -> Conversation:
     if isinstance(context, str) and context.strip():
         asked = f"{context}\n\n---\n\n{asked}"
     return (Message("user", asked),)
+
+
+def _with(said: Conversation, more: str | None) -> Conversation:
+    """The conversation with these words behind what is said last."""
+    if more is None:
+        return said
+    return (*said[:-1], replace(said[-1], content=f"{said[-1].content}\n\n{more.strip()}"))
 
 
 def _kind(row: Row, layout: Format, settings: SuiteSettings, *, suite: str) -> SuiteKind:

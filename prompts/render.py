@@ -51,6 +51,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "compare_negated": frozenset({"conversation", "first", "second", "principle"}),
     "compare_few_shot": frozenset({"conversation", "first", "second", "principle", "shots"}),
     "score_response": frozenset({"conversation", "response", "principle"}),
+    "harm_rubric": frozenset({"conversation", "response"}),
     "follow": frozenset({"conversation", "principle"}),
     "go_against": frozenset({"conversation", "principle"}),
 }

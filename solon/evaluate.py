@@ -5,18 +5,18 @@ folders of records, resumable and journalled like all else, and the `Evaluation`
 from. No folder is made again as long as what it was made from is the same.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 
 from engine.protocol import Engine, Sampling
 from engine.settings import ModelSettings
 from evaluation.answer import Answerer, Question
-from evaluation.compare import Comparer, Pairing, drawn, pairings
+from evaluation.compare import Comparer, Pairing, drawn, matches, pairings
 from evaluation.controls import CONTROLS, control_answers
 from evaluation.diverge import Diverger
 from evaluation.grader import AGREEMENT, graded
@@ -28,13 +28,24 @@ from evaluation.model import (
     Graded,
     JudgeFacts,
     ModelResult,
+    Rubric,
     Score,
 )
-from evaluation.rate import RATER, Rater, to_rate
-from evaluation.settings import RUN_REWARD, CompareSettings, DivergenceSettings, RewardSettings
+from evaluation.rate import RATER, Rated, Rater, to_rate
+from evaluation.rubric import TEMPLATE, RubricGrader
+from evaluation.settings import (
+    RUN_REWARD,
+    CompareSettings,
+    DivergenceSettings,
+    RewardSettings,
+    RubricSettings,
+    SuiteSettings,
+)
 from evaluation.suites import stratified
+from evaluation.verify import told, verified
 from labeling.audit.record import read_audit
 from labeling.judge import Judge
+from labeling.model import JUDGE
 from labeling.settings import MAKING_PAIRS
 from pipeline.context import Context
 from pipeline.shards import read_manifest
@@ -45,6 +56,10 @@ from solon.recipe import EvaluationSettings, LoadedRecipe
 from solon.run_folder import RunFolder
 from solon.suites import questions
 from solon.work import RunError, Work
+from training.verifiers.attempt import BadReferenceError
+
+STRONGREJECT = "strongreject"
+"""The folder of the judge's marks, and the stage that makes them."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +100,21 @@ class Measurement:
             for name, reward in self.settings.rewards.items()
             for score in await self._rated(name, reward, results)
         ]
+        scores += [score for result in results for score in await self._checked(result)]
         return Evaluation(
             results=tuple(results),
             comparisons=tuple(comparisons),
             scores=tuple(scores),
             divergences=tuple(self._divergences()),
-            judges=(judge_facts(self.loaded, self.source),) if self.settings.compare else (),
-            facts=self.fingerprints,
+            rubrics=tuple(await self._marked(results, self.settings.strongreject)),
+            judges=(judge_facts(self.loaded, self.source),) if self.settings.asks_judge else (),
+            facts=self._facts,
         )
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        """What answered, what judged, and what answers were checked by."""
+        return self.fingerprints | {f"answers to {name}": told(each) for name, each in self._checks.items()}
 
     async def _model(self, each: Evaluated) -> ModelResult:
         """A model's answers, and its distance from the base while both are there."""
@@ -128,11 +150,12 @@ class Measurement:
         """The judge on every pair of models that the recipe asks for."""
         found: list[Comparison] = []
         judge = Judge(self.loaded.constitution, self.loaded.prompts, self.loaded.labeling)
-        program = Comparer(judge, ", ".join(self.loaded.judges))
+        program = Comparer(judge, judged_by(self.loaded))
         labeling = self.loaded.labeling.model_dump(mode="json", exclude=set(MAKING_PAIRS))
         made_of = [labeling, self.loaded.constitution.digest]
         async with self.asking.engines(self.seed, **self.loaded.judges) as context:
-            for one, other in _pairs(results, how):
+            self._name(context, *self.loaded.judges)
+            for one, other in matches(results, how.pairs):
                 rows = self._pairings(one, other, how)
                 name = f"{one.name} against {other.name}"
                 place = f"comparisons/{one.name}-against-{other.name}"
@@ -159,6 +182,47 @@ class Measurement:
             )
             folder = await self.asking.rows(work, Rater(name, reward.role), rows, context)
         return list(iter_records(folder, Score))
+
+    async def _marked(self, results: Sequence[ModelResult], how: RubricSettings | None) -> list[Rubric]:
+        """The judge on what every model's answers to harmful prompts would be worth, in one sitting."""
+        if how is None:
+            return []
+        chosen = drawn(self.asked, ("harmful",), limit=how.limit)
+        rows = [
+            Rated(result.name, answer)
+            for result in results
+            for answer in result.answers
+            if answer.id in chosen
+        ]
+        made = [self.loaded.prompts.hash(TEMPLATE), *(self._made(result.name) for result in results)]
+        async with self.asking.engines(self.seed, **{JUDGE: self.loaded.judge}) as context:
+            self._name(context, JUDGE)
+            work = self._work(STRONGREJECT, Rubric, STRONGREJECT, how.model_dump(), made)
+            folder = await self.asking.rows(work, RubricGrader(self.loaded.prompts, how), rows, context)
+        return list(iter_records(folder, Rubric))
+
+    async def _checked(self, result: ModelResult) -> list[Score]:
+        """Which of a model's answers are right; in a thread, since programs and algebra take their time."""
+        if not self._checks:
+            return []
+        try:
+            found = await asyncio.to_thread(verified, result.name, result.answers, self.asked, self._checks)
+        except (BadReferenceError, RuntimeError) as error:
+            raise RunError(f"the answers of {result.name} cannot be checked: {error}") from error
+        if found:
+            write_records(self.folder / "checks" / result.name, found, Score)
+        return found
+
+    @cached_property
+    def _checks(self) -> dict[str, SuiteSettings]:
+        """The suites with prompts that a program can check."""
+        asked = {question.suite for question in self.asked if question.kind == "verifiable"}
+        return {name: settings for name, settings in self.settings.named.items() if name in asked}
+
+    def _name(self, context: Context, *roles: str) -> None:
+        """Keep who plays these roles, for the report."""
+        for role in roles:
+            self.fingerprints[f"{self._prefix}{role} model"] = named(context.engines[role])
 
     def _divergences(self) -> Iterable[Divergence]:
         for each in self.models[1:] if self.settings.divergence else ():
@@ -197,10 +261,14 @@ def reward_settings(loaded: LoadedRecipe, reward: RewardSettings, source: RunFol
     return reached(loaded, folder).model_copy(update={"engine": "reward"})
 
 
+def judged_by(loaded: LoadedRecipe) -> str:
+    """What the judges are called in every record and figure, so that their audit is found: by their roles."""
+    return ", ".join(loaded.judges)
+
+
 def judge_facts(loaded: LoadedRecipe, source: RunFolder) -> JudgeFacts:
     """Who judges and what the run's audit says of it; no audit says nothing, which is said."""
-    judges = ", ".join(model.model for model in loaded.judges.values())
-    method = loaded.labeling.method
+    judges, method = judged_by(loaded), loaded.labeling.method
     if loaded.recipe.audit is None or not source.audit.is_file():
         return JudgeFacts(judges, method, "unaudited", "Nobody has held this judge against people.")
     record = read_audit(source.audit)
@@ -215,32 +283,6 @@ def judge_facts(loaded: LoadedRecipe, source: RunFolder) -> JudgeFacts:
     )
 
 
-def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Several runs as one: each checkpoint's records of all runs under its name.
-
-    A checkpoint that only some of the runs have is left out: its figures would be of other seeds.
-    """
-    if len(evaluations) == 1:
-        return evaluations[0]
-    names = [tuple(result.name for result in each.results) for each in evaluations]
-    shared = [name for name in names[0] if all(name in other for other in names)]
-    return Evaluation(
-        results=tuple(_merged(name, evaluations) for name in shared),
-        comparisons=tuple(
-            record
-            for each in evaluations
-            for record in each.comparisons
-            if record.model in shared and record.against in shared
-        ),
-        scores=tuple(record for each in evaluations for record in each.scores if record.model in shared),
-        divergences=tuple(
-            record for each in evaluations for record in each.divergences if record.model in shared
-        ),
-        judges=tuple(dict.fromkeys(judge for each in evaluations for judge in each.judges)),
-        facts={name: fact for each in evaluations for name, fact in each.facts.items()},
-    )
-
-
 def named(engine: Engine) -> str:
     """A model in a report."""
     fingerprint = engine.fingerprint
@@ -248,24 +290,6 @@ def named(engine: Engine) -> str:
     return (
         f"{fingerprint.model} {fingerprint.revision}{adapter} in {fingerprint.dtype or 'unknown precision'}"
     )
-
-
-def _pairs(results: Sequence[ModelResult], how: CompareSettings) -> list[tuple[ModelResult, ModelResult]]:
-    """(later, earlier) of each pair; controls are held against the base alone."""
-    if how.pairs == "base":
-        return [(result, results[0]) for result in results[1:]]
-    return [
-        (later, earlier)
-        for earlier, later in combinations(results, 2)
-        if "control" not in (later.kind, earlier.kind) or earlier is results[0]
-    ]
-
-
-def _merged(name: str, evaluations: Sequence[Evaluation]) -> ModelResult:
-    of_runs = [result for each in evaluations for result in each.results if result.name == name]
-    answers = tuple(answer for result in of_runs for answer in result.graded)
-    checkpoints = tuple(checkpoint for result in of_runs for checkpoint in result.checkpoints)
-    return ModelResult(name, answers, of_runs[0].kind, checkpoints)
 
 
 def _digest(content: object) -> str:

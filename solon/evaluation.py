@@ -13,6 +13,7 @@ from typing import cast, get_args
 
 from constitution.document import parse_document, validate
 from evaluation.model import Evaluation, SuiteKind
+from evaluation.pooled import pooled
 from evaluation.settings import SuiteSettings
 from evaluation.suites import SHIPPED
 from pipeline.gate import Stop
@@ -21,7 +22,7 @@ from solon.audit import DEFAULT_CONSTITUTION
 from solon.checkpoints import Evaluated, of_models, of_run, require_run
 from solon.console import Reporter
 from solon.errors import BadInputError
-from solon.evaluate import Measurement, pooled
+from solon.evaluate import Measurement
 from solon.overrides import override
 from solon.progress import Progress
 from solon.recipe import EvaluationSettings, LoadedRecipe, Recipe

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evaluation.gate import gate
 from evaluation.report.record import Recorded, read_report
-from evaluation.requirement import Requirement, requirement
+from evaluation.requirement import Requirement, require_both_sides, requirement
 from pipeline.shards import StoreError
 from solon.errors import BadInputError
 from solon.recipe import LoadedRecipe
@@ -33,7 +33,8 @@ def asked(loaded: LoadedRecipe, require: Sequence[str] = (), baseline: Path | No
     """What the recipe asks, and the command line besides; a baseline given there is taken instead.
 
     Raises:
-        BadInputError: a requirement or the baseline cannot be read, or one needs a baseline.
+        BadInputError: a requirement or the baseline cannot be read, or one needs a baseline; or a model that
+            answers alike to everything would pass.
     """
     settings = loaded.recipe.evaluation.gate if loaded.recipe.evaluation else None
     own = settings.require if settings else ()
@@ -49,7 +50,17 @@ def asked(loaded: LoadedRecipe, require: Sequence[str] = (), baseline: Path | No
             f"--require {kept[0]}: must not fall, and nothing says below what\n"
             f"  next: give a --baseline, or a threshold, as in {kept[0]}>=0.8"
         )
-    return Asked(found, older)
+    try:
+        require_both_sides(found)
+    except ValueError as error:
+        raise BadInputError(str(error)) from error
+    question = Asked(found, older)
+    if question and loaded.recipe.evaluation is not None and not loaded.recipe.evaluation.controls:
+        raise BadInputError(
+            "a gate holds the controls to what it asks, so that no model passes by what a control does as "
+            "well\n  next: set `evaluation.controls: true`, or ask for no gate"
+        )
+    return question
 
 
 def holds(question: Asked, folder: Path, say: Callable[[str], None]) -> bool:
@@ -64,6 +75,4 @@ def holds(question: Asked, folder: Path, say: Callable[[str], None]) -> bool:
         raise BadInputError(str(error)) from error
     for check in found.checks:
         say(f"gate: {'holds' if check.passed else 'FAILS'}: {check.sentence}")
-    for note in found.notes:
-        say(f"gate: note: {note}")
     return found.passed

@@ -27,6 +27,7 @@ PURPOSES = {
     "compare_negated": "which of two answers is worse, A or B (`negated: true`)",
     "compare_few_shot": "which of two answers is better, after worked comparisons (`method: few_shot`)",
     "score_response": "how good one answer is, 1 to 9 (`method: pointwise`)",
+    "harm_rubric": "what an answer to a harmful prompt would be worth (`evaluation.strongreject`)",
     "follow": "an answer as the principle wants it, sampled (`contrast`) or read (`method: likelihood`)",
     "go_against": "an answer as the principle does not want it (`contrast`)",
 }

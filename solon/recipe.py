@@ -340,7 +340,7 @@ class LoadedRecipe:
         """
         known = {JUDGE: self.judge, **self.recipe.models.panel}
         recipe, evaluation = self.recipe, self.recipe.evaluation
-        compares = evaluation is not None and evaluation.compare is not None
+        compares = evaluation is not None and evaluation.asks_judge
         votes = recipe.labeling is not None or recipe.audit is not None or recipe.asks_online or compares
         names = self.labeling.judges if votes else ()
         return {name: self._found(known[name]) for name in names if name in known}

@@ -113,7 +113,7 @@ def _evaluate(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, objec
         "evaluation": settings.model_dump(mode="json", exclude={"gate"}) if settings else None,
         "data": _data(loaded, files, "evaluation."),
         "grader": AGREEMENT.version,
-        **(_comparing(loaded, files) if settings and settings.compare else {}),
+        **(_comparing(loaded, files) if settings and settings.asks_judge else {}),
     }
 
 

@@ -9,7 +9,9 @@ from itertools import islice
 from critique.model import Request
 from evaluation.answer import Question
 from evaluation.model import SuiteKind
+from evaluation.settings import SuiteSettings
 from evaluation.suites import questions as suite_questions
+from evaluation.verify import reference_problems
 from pipeline.rows import InputError
 from solon.inputs import read_requests
 from solon.recipe import SUITES, LoadedRecipe, Source, suite_source
@@ -36,16 +38,27 @@ def suite(loaded: LoadedRecipe, name: str) -> list[Question]:
     if short is not None:
         kind: SuiteKind = "harmful" if name == "harmful" else "harmless"
         return list(_short(loaded, short, kind))
-    chosen = settings.suites[name]
+    return _read(loaded, settings.suites[name], name)
+
+
+def _read(loaded: LoadedRecipe, chosen: SuiteSettings, name: str) -> list[Question]:
     rows = read_rows(suite_source(chosen), base=loaded.folder)
     return suite_questions(rows, chosen, suite=name)
 
 
 def held_out(loaded: LoadedRecipe) -> list[Request]:
-    """Every question as what training must not have seen."""
+    """Every question as what training must not have seen, also without the words that its suite appends."""
+    settings = loaded.recipe.evaluation
+    named = settings.named if settings else {}
+    plain = [
+        question
+        for name, each in named.items()
+        if each.append is not None
+        for question in _read(loaded, each.model_copy(update={"append": None}), name)
+    ]
     return [
         Request(question.id, "helpful", question.conversation, question.category)
-        for question in questions(loaded)
+        for question in (*questions(loaded), *plain)
     ]
 
 
@@ -64,11 +77,14 @@ def suite_problems(loaded: LoadedRecipe) -> Iterator[str]:
     if settings is None:
         return
     for name in settings.named:
+        place = f"{SUITES}{name}" if name in settings.suites else f"evaluation.{name}"
         try:
-            suite(loaded, name)
+            found = suite(loaded, name)
         except InputError as error:
-            place = f"{SUITES}{name}" if name in settings.suites else f"evaluation.{name}"
             yield f"{place}: {error}"
+        else:
+            for problem in reference_problems(found, settings.named[name]):
+                yield f"{place}: {problem}"
 
 
 def _short(loaded: LoadedRecipe, source: Source, kind: SuiteKind) -> Iterator[Question]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from constitution.document import DocumentError, Problem, nearest
 from critique.model import Kind, Request
-from evaluation.settings import RUN_REWARD
 from labeling.audit.model import HumanPair
 from labeling.dataset import HELPFULNESS
 from labeling.judge import METHODS
@@ -22,7 +21,7 @@ from prompts.render import PromptError
 from solon.audit import audit_pairs
 from solon.demonstrations import iter_asked
 from solon.errors import BadInputError
-from solon.gate import asked
+from solon.evaluation_problems import evaluation_problems
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
 from solon.models import model_problems, reward_model_problems
@@ -65,7 +64,7 @@ def problems(loaded: LoadedRecipe, out: Path, *, accept_changes: bool = False) -
         *_plan_problems(loaded),
         *_audit_problems(loaded, out),
         *_model_problems(loaded),
-        *_gate_problems(loaded),
+        *evaluation_problems(loaded),
     ]
     # The folder is compared by what the files hold: worth doing only where all of them can be read.
     return found or [text for text in (objection_to(out, loaded, accept_changes=accept_changes),) if text]
@@ -187,7 +186,6 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
     yield from _tracker_problems(loaded)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
-    yield from _reward_problems(loaded)
 
 
 def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
@@ -303,20 +301,6 @@ def _check_references(loaded: LoadedRecipe, stage: Stage) -> None:
                 raise InputError(Problem(where, what)) from error
 
 
-def _reward_problems(loaded: LoadedRecipe) -> Iterator[str]:
-    """Reward models that are to rate the answers and are not there, or rate nothing."""
-    settings = loaded.recipe.evaluation
-    for name, reward in (settings.rewards if settings else {}).items():
-        place = f"evaluation.rewards.{name}.reward_model"
-        if reward.reward_model != RUN_REWARD:
-            yield from reward_model_problems(loaded.resolve(reward.reward_model), place, scaled=False)
-        elif loaded.recipe.training.reward is None:
-            yield (
-                f"{loaded.path}: `{place}` is the run's reward model, and the recipe trains none\n"
-                "  next: add `training.reward: {}`, or name another one's folder"
-            )
-
-
 def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
     """Labels of a judge that nobody checks, and audits that cannot be passed."""
     recipe = loaded.recipe
@@ -346,7 +330,7 @@ def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:
 def _judge_problems(loaded: LoadedRecipe) -> Iterator[str]:
     """Judges that vote and are no model, and models of the panel that do not vote."""
     evaluation = loaded.recipe.evaluation
-    compares = evaluation is not None and evaluation.compare is not None
+    compares = evaluation is not None and evaluation.asks_judge
     asks = {"audit", "label", *loaded.recipe.asks_online} & set(loaded.recipe.stages)
     judges = loaded.labeling.judges if asks or compares else ()
     panel = loaded.recipe.models.panel
@@ -399,11 +383,3 @@ def _model_problems(loaded: LoadedRecipe) -> Iterator[str]:
     for name, settings in loaded.judges.items():
         if name != JUDGE:
             yield from model_problems(settings, f"models.panel.{name}")
-
-
-def _gate_problems(loaded: LoadedRecipe) -> Iterator[str]:
-    """A baseline that is not there would be missed only once everything is measured."""
-    try:
-        asked(loaded)
-    except BadInputError as error:
-        yield f"evaluation.gate: {error}"

@@ -38,7 +38,8 @@ PROBE = "Answer with one of: "
 
 @dataclass
 class Ledger:
-    """What rows asked, in order, each call as one text; `on_call` gets its number before it is answered.
+    """What rows asked, in order, each call as one text; `on_call` gets its number before it is answered, and
+    `says` what is answered to it, None for words of the question's hash.
 
     An engine asks for the models, for tokens, and how labels may be asked for, each time it starts: that is
     answered and not in the ledger.
@@ -47,6 +48,7 @@ class Ledger:
     url: str = ""
     calls: list[str] = field(default_factory=list)
     on_call: Callable[[int], None] = lambda number: None
+    says: Callable[[str], str | None] = lambda call: None
     delay_s: float = 0.0
 
     @property
@@ -66,18 +68,18 @@ class Ledger:
         self.on_call(len(self.calls))
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        return web.json_response(reply(call, asked))
+        return web.json_response(reply(call, asked, self.says(call)))
 
 
-def reply(call: str, asked: dict[str, object]) -> dict[str, object]:
-    """An answer made of the question's hash, with its words as tokens."""
+def reply(call: str, asked: dict[str, object], said: str | None = None) -> dict[str, object]:
+    """An answer made of the question's hash where nothing is `said`, with its words as tokens."""
     noise = hashlib.sha256(call.encode()).digest()
-    words = [WORDS[byte % len(WORDS)] for byte in noise[:12]]
+    words = [WORDS[byte % len(WORDS)] for byte in noise[:12]] if said is None else said.split()
     first = 0.2 + 0.6 * noise[0] / 255
     top = [{"token": "A", "logprob": -0.1 - first}, {"token": "B", "logprob": -0.9 + first}]
     choice: dict[str, object] = {
         "index": 0,
-        "message": {"role": "assistant", "content": " ".join(words) + "."},
+        "message": {"role": "assistant", "content": " ".join(words) + "." if said is None else said},
         "finish_reason": "stop",
     }
     if asked.get("logprobs"):

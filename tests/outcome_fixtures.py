@@ -111,6 +111,14 @@ def scores(
     ]
 
 
+def checks(model: str, values: Sequence[float], *, suite: str = "verifiable", run: str = "") -> list[Score]:
+    """What a verifier says of the answers to the first prompts of a suite."""
+    return [
+        Score(f"{suite}/{number}", suite, "verifiable", "", model, f"{suite}: number", "verifier", value, run)
+        for number, value in enumerate(values)
+    ]
+
+
 def divergences(model: str, values: Sequence[float], *, run: str = "") -> list[Divergence]:
     return [
         Divergence(f"helpful/{number}", "helpful", "helpful", model, "base", value, 9, run)

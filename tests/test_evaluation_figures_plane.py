@@ -1,7 +1,7 @@
 """Where a model stands on the whole plane; controls stand nowhere good."""
 
 import pytest
-from outcome_fixtures import FIT, UNFIT, compared, result, split, with_controls
+from outcome_fixtures import FIT, UNFIT, checks, compared, result, split, with_controls
 
 from evaluation.figures.checkpoint import checkpoint_figures
 from evaluation.figures.figures import figures
@@ -53,6 +53,17 @@ def test_a_model_that_lost_somewhere_is_not_better() -> None:
     assert found.places["harmless answered"] == "worse"
     assert found.told_apart
     assert not found.better
+
+
+def test_a_model_that_lost_its_right_answers_is_not_better() -> None:
+    verdicts = tuple(compared("dpo", ["model", "against"] * 100))
+    before = checks("base", [1.0] * 40 + [0.0] * 60)
+    for right, place in ((0, "worse"), (40, "no worse"), (90, "better")):
+        after = checks("dpo", [1.0] * right + [0.0] * (100 - right))
+        found = Evaluation((BASE, BETTER), verdicts, (*before, *after), judges=(FIT,))
+        standing = figures(found).standings["dpo"]
+        assert standing.places["right answers"] == place
+        assert standing.better == (place != "worse")
 
 
 def test_no_control_is_better_than_the_base() -> None:

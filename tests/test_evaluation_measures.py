@@ -14,7 +14,6 @@ from evaluation.measures import (
     most_overused,
     ngrams,
     repetition,
-    strongreject,
     text_statistics,
     words,
 )
@@ -73,14 +72,6 @@ def test_the_most_overused_phrase_is_the_one_that_rose_most() -> None:
     assert (found.words, found.before, found.after) == ("as an ai language", 0.25, 0.75)
     assert most_overused(before, before) is None
     assert most_overused([], after) is None
-
-
-def test_strongreject_is_worked_out_by_hand() -> None:
-    assert strongreject(refused=0, specific=5, convincing=3) == pytest.approx(6 / 8)
-    assert strongreject(refused=1, specific=5, convincing=5) == 0
-    assert strongreject(refused=0, specific=1, convincing=1) == 0
-    with pytest.raises(ValueError, match="from 1 to 5"):
-        strongreject(refused=0, specific=0, convincing=3)
 
 
 def test_text_statistics_of_nothing_are_refused() -> None:

@@ -2,7 +2,18 @@
 
 from collections.abc import Sequence
 
-from outcome_fixtures import FIT, GRADER, UNFIT, compared, graded, result, scores, split, with_controls
+from outcome_fixtures import (
+    FIT,
+    GRADER,
+    UNFIT,
+    checks,
+    compared,
+    graded,
+    result,
+    scores,
+    split,
+    with_controls,
+)
 
 from evaluation.figures.figures import figures
 from evaluation.model import Agreement, Comparison, Evaluation, Graded, JudgeFacts, ModelResult, Score
@@ -154,3 +165,17 @@ def test_a_grader_that_is_weak_on_a_family_is_named() -> None:
     weak = Agreement("rules-1", 0.9, 0.88, 0.92, 1350, {"mistral": 0.57}, 0.97, "make bench-grader")
     found = reasons_to_distrust(figures(Evaluation((BASE,))), grader=weak)
     assert any("kappa mistral 0.57" in one for one in found)
+
+
+def test_checks_that_nothing_passes_or_that_a_control_passes_are_told() -> None:
+    both = (BASE, model("dpo", declines(120), helps(120)))
+    nothing = [one for name in ("base", "dpo") for one in checks(name, [0] * 120)]
+    assert "No answer of any model is right" in alarms(*both, scores=nothing)
+    echo = ModelResult("echo", both[0].graded, "control")
+    given = [*checks("base", [1] * 60 + [0] * 60), *checks("echo", [1] * 30 + [0] * 90)]
+    assert "The control “echo” is right in 25 % of what a program checks" in alarms(*both, echo, scores=given)
+    assert "is right" not in alarms(*both, scores=checks("base", [1] * 120))
+
+
+def test_few_checked_prompts_are_told() -> None:
+    assert "Only 8 verifiable prompts" in alarms(BASE, scores=checks("base", [1, 0] * 4))

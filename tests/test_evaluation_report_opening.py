@@ -1,7 +1,7 @@
 """The first paragraph says in plain words what the figures say."""
 
 import pytest
-from outcome_fixtures import FIT, GRADER, UNFIT, compared, result, split
+from outcome_fixtures import FIT, GRADER, UNFIT, checks, compared, result, split
 
 from evaluation.figures.figures import figures
 from evaluation.model import Evaluation, ModelResult
@@ -56,6 +56,15 @@ def test_a_win_rate_stands_with_its_judges_audit() -> None:
 
 def test_a_base_alone_is_told_of() -> None:
     assert said().startswith("base alone was measured: it refuses 10 % of the harmful prompts and 2 % of the")
+
+
+def test_right_answers_are_told_where_a_program_checked_some() -> None:
+    model = result("dpo", harmful=split(100, 10), harmless=split(100, 2))
+    checked = (*checks("base", [1] * 20 + [0] * 80), *checks("dpo", [0] * 100))
+    text = said(evaluation=Evaluation((BASE, model), scores=checked))
+    assert "What got worse: verifiable prompts answered right 20 → 0 % (-20 points, " in text
+    alone = said(evaluation=Evaluation((BASE,), scores=tuple(checks("base", [1] * 20 + [0] * 80))))
+    assert "; of what a program checks, 20 % (13 to 29) is right." in alone
 
 
 def test_names_cannot_forge_marks() -> None:

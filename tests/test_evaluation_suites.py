@@ -80,6 +80,14 @@ def test_columns_can_be_named() -> None:
     assert (question.id, question.conversation[0].content) == ("s/4", "P")
 
 
+def test_words_are_put_behind_the_last_turn_and_do_not_make_another_prompt() -> None:
+    turns = [{"role": "system", "content": "S"}, {"role": "user", "content": "2 + 3?"}]
+    [plain] = read({"id": 1, "messages": turns, "kind": "verifiable"})
+    [asked] = read({"id": 1, "messages": turns, "kind": "verifiable"}, append="Answer behind ####.")
+    assert asked.conversation == (Message("system", "S"), Message("user", "2 + 3?\n\nAnswer behind ####."))
+    assert (asked.id, asked.columns) == (plain.id, plain.columns)
+
+
 def test_a_header_that_no_format_fits_names_its_columns() -> None:
     with pytest.raises(InputError, match="no column `prompt`: there are text, label"):
         read({"text": "P", "label": 1}, kind="harmful")

@@ -145,7 +145,9 @@ def test_two_models_in_one_recipe_take_turns_and_only_one_is_in_memory(
     assert awake == 1
     made = trajectories(project)
     shutil.rmtree(project / "out" / "data")
-    with started("critique", str(project), "--out", str(project / "out")) as process:
+    same = {"model": embedded_model, "dtype": "float32"}
+    changes = [part for key, value in same.items() for part in ("--set", change(key, value, role="judge"))]
+    with started("critique", str(project), "--out", str(project / "out"), *changes) as process:
         out, errors = process.communicate(timeout=280)
     assert "critique: 0 calls asked, 9 found in the journal" in out, out + errors
     assert trajectories(project) == made
@@ -211,16 +213,16 @@ def trajectories(project: Path) -> bytes:
     return (project / "out" / "data" / "trajectories" / "part-00000.parquet").read_bytes()
 
 
-def engines_below(pid: int) -> list[int]:
-    """vLLM's processes that hold a model."""
+def engines_below(pid: int) -> set[int]:
+    """vLLM's processes that hold a model; what they start themselves is a part of them."""
     import psutil
 
-    found = []
+    found: dict[int, int] = {}
     for child in psutil.Process(pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if "EngineCore" in " ".join(child.cmdline()) or "EngineCore" in child.name():
-                found.append(child.pid)
-    return found
+            if "EngineCore" in " ".join(child.cmdline()):
+                found[child.pid] = child.ppid()
+    return {own for own, parent in found.items() if parent not in found}
 
 
 def processes_below(pid: int) -> list[int]:

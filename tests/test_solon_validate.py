@@ -254,6 +254,42 @@ def test_training_on_a_judges_labels_by_any_method_needs_an_audit(project: Path)
         assert f"`training.{method}` learns from the judge's labels" in text
 
 
+def test_answers_that_nothing_could_be_held_against_are_told(project: Path) -> None:
+    (project / "sums.jsonl").write_text('{"id": "a", "prompt": "2 + 3?", "answer": "five"}\n')
+    sums = "evaluation.suites.sums={path: sums.jsonl, kind: verifiable"
+    [text] = found(project, sums + "}")
+    assert text.startswith("evaluation.suites.sums: answers to 'a' cannot be checked: the reference 'five'")
+    [text] = found(project, sums + ", verifier: {check: exact, column: is}}")
+    assert "there is no column `is`, which check: exact reads" in text
+    [text] = found(
+        project, "evaluation.suites.sums={path: sums.jsonl, kind: helpful, verifier: {check: exact}}"
+    )
+    assert "`verifier` has nothing to check" in text
+    assert found(project, sums + ", verifier: {check: exact}}") == []
+    with pytest.raises(DocumentError, match=r"there is no verifier 'exakt'.*did you mean 'exact'"):
+        found(project, sums + ", verifier: {check: exakt}}")
+
+
+def test_a_held_out_prompt_is_found_in_the_data_with_the_words_behind_it_and_without(project: Path) -> None:
+    (project / "sums.jsonl").write_text('{"id": "a", "prompt": "2 + 3?", "answer": 5}\n')
+    suite = "evaluation.suites.sums={path: sums.jsonl, kind: verifiable, append: 'Behind ####.'}"
+    for prompt in ("2 + 3?", "2 + 3?\\n\\nBehind ####."):
+        (project / "helpful.jsonl").write_text(f'{{"id": "helpful-1", "prompt": "{prompt}"}}\n')
+        [text] = found(project, suite)
+        assert "helpful-1" in text
+
+
+def test_marks_that_nobody_can_give_are_told(project: Path) -> None:
+    assert found(project, "evaluation.strongreject={}") == []
+    panel = ("labeling={judges: [judge, other]}", "models.panel.other={model: ./model}")
+    [text] = found(project, "evaluation.strongreject={}", *panel)
+    assert "`labeling.judges` is a panel" in text
+    [text] = found(project, "evaluation.strongreject={}", "evaluation.harmful=null")
+    assert "has nothing to mark: no suite is of kind `harmful`" in text
+    texts = found(project, "evaluation.strongreject={}", rating(project / "rm"), "labeling.method=reward")
+    assert any("asks the judge in words, and it is a reward model" in text for text in texts)
+
+
 def test_a_baseline_that_is_not_there_is_told(project: Path) -> None:
     (problem,) = found(project, "evaluation.gate={baseline: older.json}")
     assert "evaluation.gate: " in problem

@@ -1,15 +1,14 @@
 """The part of a recipe that names one part of a reward: a model, the judges, a function, a verifier."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from constitution.document import Section, nearest
+from constitution.document import Section, unknown_name
 from engine.model_folder import content_digest
 from training.reward_functions import FUNCTIONS
-from training.verifiers.registry import VERIFIERS
+from training.verifiers.registry import require_registered
 from training.verifiers.settings import VerifierSettings
 
 RUN = "run"
@@ -53,15 +52,13 @@ class RewardPart(Section):
     @classmethod
     def _is_registered(cls, name: str | None) -> str | None:
         if name is not None and name not in FUNCTIONS:
-            raise ValueError(_unknown("function", name, FUNCTIONS))
+            raise ValueError(unknown_name("function", name, FUNCTIONS))
         return name
 
     @field_validator("verifier")
     @classmethod
     def _checks_what_is_registered(cls, settings: VerifierSettings | None) -> VerifierSettings | None:
-        if settings is not None and settings.check not in VERIFIERS:
-            raise ValueError(_unknown("verifier", settings.check, VERIFIERS))
-        return settings
+        return settings and require_registered(settings)
 
     @property
     def name(self) -> str:
@@ -87,11 +84,3 @@ class RewardPart(Section):
     def placeless(self) -> "RewardPart":
         """The same wherever the reward model lies."""
         return self if self.reward_model is None else self.model_copy(update={"reward_model": ""})
-
-
-def _unknown(kind: str, name: str, registered: Iterable[str]) -> str:
-    names = sorted(registered)
-    near = nearest(name, names)
-    return f"there is no {kind} {name!r}; there are: {', '.join(names)}" + (
-        f" (did you mean '{near}'?)" if near else ""
-    )

@@ -5,27 +5,32 @@ from dataclasses import dataclass, fields, replace
 from statistics import fmean
 from typing import get_args
 
-import numpy as np
-
 from evaluation.figures.change import Change
-from evaluation.figures.rates import Rate, by_category, grades, paired, rates
+from evaluation.figures.harm import Harm, harm
+from evaluation.figures.rates import (
+    Marks,
+    Rate,
+    by_category,
+    grades,
+    marks,
+    of_suite,
+    paired,
+    rates,
+)
 from evaluation.figures.rewards import ScoreChange, kl, score_changes
 from evaluation.figures.wins import Wins, wins
 from evaluation.measures import (
     Phrase,
     TextStatistics,
     most_overused,
-    strongreject,
     text_statistics,
     words,
 )
 from evaluation.model import CheckpointKind, Comparison, Evaluation, Graded, ModelResult, Score, SuiteKind
-from labeling.audit.clustered import Clusters, mean, share
+from labeling.audit.clustered import Clusters, mean
 from labeling.audit.estimate import Estimate
 
 KINDS: tuple[SuiteKind, ...] = get_args(SuiteKind)
-SPECIFIC, CONVINCING = "specific", "convincing"
-"""What StrongREJECT's two marks are called, as the last part of a score's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,15 @@ class Texts:
 class CheckpointFigures:
     """All that is known of one model. Mappings are empty, and values None, where nothing was recorded.
 
-    `wins` are those against the base, by the judge's name; `elo` stands in `Figures`, since it takes all
-    models. `unread` counts answers that the grader does not read.
+    `marks` are what its shares are taken of. `wins` are those against the base, by the judge's name; `elo`
+    stands in `Figures`, since it takes all models. `unread` counts answers that the grader does not read,
+    where a grade is what counts.
     """
 
     name: str
     kind: CheckpointKind
     runs: tuple[str, ...]
+    marks: Marks
     rates: Mapping[str, Rate]
     suites: Mapping[str, Mapping[str, Rate]]
     categories: Mapping[str, Mapping[str, Rate]]
@@ -60,7 +67,7 @@ class CheckpointFigures:
     wins: Mapping[str, Wins]
     kl: Estimate | None
     scores: Mapping[str, ScoreChange]
-    strongreject: Estimate | None
+    strongreject: Harm | None
     unread: int
 
     @property
@@ -77,27 +84,34 @@ def checkpoint_figures(evaluation: Evaluation, result: ModelResult) -> Checkpoin
     """The figures of one of the evaluation's results; the first result is the base."""
     base = evaluation.results[0]
     before = None if result is base else base.graded
-    scores = [one for one in evaluation.scores if one.model == result.name]
+    scores, was = (_scores(evaluation, each) for each in (result, base))
+    its, of_base = marks(result.graded, scores), None if result is base else marks(base.graded, was)
     return CheckpointFigures(
         name=result.name,
         kind=result.kind,
         runs=result.runs,
-        rates=rates(result.graded, before),
-        suites=_by_suite(result, before),
-        categories=by_category(result.graded, before, ("harmful_refused", "harmless_answered")),
+        marks=its,
+        rates=rates(its, of_base),
+        suites=_by_suite(result, its, of_base),
+        categories=by_category(its, of_base),
         grades={kind: found for kind in KINDS if (found := grades(result.graded, kind))},
         texts={kind: found for kind in KINDS if (found := _texts(result, before, kind))},
         wins=_wins(evaluation, result.name, base.name),
         kl=kl([one for one in evaluation.divergences if one.model == result.name]),
-        scores=score_changes(
-            scores, [] if result is base else [one for one in evaluation.scores if one.model == base.name]
+        scores=score_changes(scores, [] if result is base else was),
+        strongreject=harm(
+            [one for one in evaluation.rubrics if one.model == result.name],
+            [] if result is base else [one for one in evaluation.rubrics if one.model == base.name],
         ),
-        strongreject=_strongreject(result, scores),
-        unread=sum(not one.scored for one in result.graded),
+        unread=sum(not one.scored and one.answer.kind != "verifiable" for one in result.graded),
     )
 
 
-def _by_suite(result: ModelResult, before: Sequence[Graded] | None) -> Mapping[str, Mapping[str, Rate]]:
+def _scores(evaluation: Evaluation, result: ModelResult) -> list[Score]:
+    return [one for one in evaluation.scores if one.model == result.name]
+
+
+def _by_suite(result: ModelResult, its: Marks, base: Marks | None) -> Mapping[str, Mapping[str, Rate]]:
     """Every measure on each suite alone, where a kind has several suites."""
     suites: dict[SuiteKind, list[str]] = {}
     for one in result.graded:
@@ -109,7 +123,7 @@ def _by_suite(result: ModelResult, before: Sequence[Graded] | None) -> Mapping[s
         for names in suites.values()
         if len(names) > 1
         for name in names
-        if (found := rates(result.suite(name), before))
+        if (found := rates(of_suite(its, name), base))
     }
 
 
@@ -173,28 +187,3 @@ def helpfulness(comparisons: Sequence[Comparison]) -> list[Comparison]:
         if found:
             return found
     return []
-
-
-def _strongreject(result: ModelResult, scores: Sequence[Score]) -> Estimate | None:
-    """StrongREJECT's mean over the answers that have both of its marks."""
-    marks = {
-        name: {(one.run, one.id): one.value for one in scores if one.by.rpartition("/")[2] == name}
-        for name in (SPECIFIC, CONVINCING)
-    }
-    both = marks[SPECIFIC].keys() & marks[CONVINCING].keys()
-    its = [one for one in result.graded if one.scored and _key(one) in both]
-    if not its:
-        return None
-    values = [
-        strongreject(
-            refused=float(one.refused),
-            specific=marks[SPECIFIC][_key(one)],
-            convincing=marks[CONVINCING][_key(one)],
-        )
-        for one in its
-    ]
-    return share(np.array(values), Clusters.of([one.answer.id for one in its]))
-
-
-def _key(one: Graded) -> tuple[str, str]:
-    return one.answer.run, one.answer.id

@@ -1,7 +1,8 @@
-"""Is a model better on the whole plane? Its changes on three axes come in, where it stands goes out.
+"""Is a model better on the whole plane? Its changes on each axis come in, where it stands goes out.
 
-The axes are harmful prompts refused, harmless prompts answered, and helpfulness (the win rate against the
-base). Any one of them is easily had: who refuses everything has the first, who refuses nothing the second.
+The axes are harmful prompts refused, harmless prompts answered, helpfulness (the win rate against the base),
+and right answers where a program checks some. The first two are easily had each alone: who refuses everything
+has the first, who refuses nothing the second.
 So a model is better only where it is surely better on one axis and shown to be no worse on the others, and a
 judge that no audit speaks for shows nothing.
 """
@@ -11,10 +12,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evaluation.figures.checkpoint import CheckpointFigures
+from evaluation.figures.rates import ACCURACY
 from evaluation.model import Fitness
 from labeling.audit.estimate import Estimate
 
-Axis = Literal["harmful refused", "harmless answered", "helpfulness"]
+Axis = Literal["harmful refused", "harmless answered", "helpfulness", "right answers"]
+AXES: Mapping[Axis, str] = {
+    "harmful refused": "harmful_refused",
+    "harmless answered": "harmless_answered",
+    "helpfulness": "win_rate",
+    "right answers": ACCURACY,
+}
+"""Each axis, and the measure of `report.json` that is on it."""
+
 Place = Literal["better", "no worse", "open", "worse", "unknown"]
 """Where a model stands on an axis.
 
@@ -57,17 +67,18 @@ class Standing:
 
 def standing(model: CheckpointFigures, fitness: Mapping[str, Fitness]) -> Standing:
     """`fitness` is what each judge's audit says, by the judge's name."""
-    return Standing(
-        {
-            "harmful refused": _change(model, "harmful_refused"),
-            "harmless answered": _change(model, "harmless_answered"),
-            "helpfulness": _helpfulness(model, fitness),
-        }
-    )
+    places: dict[Axis, Place] = {
+        "harmful refused": _change(model, "harmful refused"),
+        "harmless answered": _change(model, "harmless answered"),
+        "helpfulness": _helpfulness(model, fitness),
+    }
+    if model.change(ACCURACY) is not None:
+        places["right answers"] = _change(model, "right answers")
+    return Standing(places)
 
 
-def _change(model: CheckpointFigures, measure: str) -> Place:
-    found = model.change(measure)
+def _change(model: CheckpointFigures, axis: Axis) -> Place:
+    found = model.change(AXES[axis])
     return "unknown" if found is None else _place(found.low, found.high)
 
 

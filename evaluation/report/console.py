@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from evaluation.figures.change import Change
 from evaluation.figures.checkpoint import CheckpointFigures
 from evaluation.figures.figures import Figures
+from evaluation.figures.rates import ACCURACY
 from evaluation.model import Agreement, JudgeFacts
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ def console_table(figures: Figures, grader: Agreement, judges: Sequence[JudgeFac
 
     kappa = f"grader {grader.version}: kappa with people {grader.kappa:.2f}"
     audits = [f"judge {judge.name}: {judge.fitness}" for judge in judges]
-    shown = Table(*_COLUMNS, caption="; ".join([kappa, *audits]))
+    checks = ACCURACY in figures.base.rates
+    shown = Table(*_COLUMNS, *(["right"] if checks else []), caption="; ".join([kappa, *audits]))
     for model in figures.models:
         if model.kind != "control":
-            shown.add_row(*(Text(text) for text in (model.name, *_cells(model))))
+            right = [_rate(model, ACCURACY)] if checks else []
+            shown.add_row(*(Text(text) for text in (model.name, *_cells(model), *right)))
     return shown
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 from evaluation.figures.checkpoint import CheckpointFigures
 from evaluation.figures.figures import Figures
+from evaluation.figures.rates import ACCURACY
 from evaluation.measures import TextStatistics
 from evaluation.model import Agreement, JudgeFacts, SuiteKind
+from evaluation.report import checked, harm
 
 _FEW_PROMPTS = 100
 _MANY_CUT_OFF = 0.2
@@ -36,6 +38,8 @@ def reasons_to_distrust(
         *_judges(figures, judges),
         *_controls(figures),
         *_small(base),
+        *checked.distrust(figures),
+        *harm.distrust(figures, judges),
         *(sentence for model in tuned for sentence in _changes(model)),
         *(sentence for model in tuned for sentence in _seeds(model)),
         *(sentence for model in real for sentence in _read(model)),
@@ -92,7 +96,11 @@ def _controls(figures: Figures) -> Iterable[str]:
 
 
 def _small(base: CheckpointFigures) -> Iterable[str]:
-    for measure, kind in (("harmful_refused", "harmful"), ("harmless_refused", "harmless")):
+    for measure, kind in (
+        ("harmful_refused", "harmful"),
+        ("harmless_refused", "harmless"),
+        (ACCURACY, "verifiable"),
+    ):
         found = base.rates.get(measure)
         if found and found.value.clusters < _FEW_PROMPTS:
             value, width = found.value, 100 * (found.value.high - found.value.low)

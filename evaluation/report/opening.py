@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from evaluation.figures.checkpoint import CheckpointFigures
 from evaluation.figures.figures import Figures
-from evaluation.figures.plane import Axis, Standing, nickname
+from evaluation.figures.plane import AXES, Axis, Standing, nickname
+from evaluation.figures.rates import ACCURACY, MEASURES
 from evaluation.figures.wins import Wins
 from evaluation.model import Agreement, JudgeFacts
 from evaluation.report.words import listed
@@ -67,11 +68,9 @@ def _grouped(place: Standing) -> Iterator[tuple[str, list[Axis]]]:
 def _axis(axis: Axis, figures: Figures, model: CheckpointFigures) -> str:
     if axis == "helpfulness":
         return f"helpfulness ({_won(next(iter(model.wins.values())))} by a judge that passed its audit)"
-    name = "harmful_refused" if axis == "harmful refused" else "harmless_answered"
+    name = AXES[axis]
     before, after, change = figures.base.rates[name], model.rates[name], model.change(name)
-    said = (
-        f"{axis.replace(' ', ' prompts ')} {100 * before.value.value:.0f} → {100 * after.value.value:.0f} %"
-    )
+    said = f"{MEASURES[name].said} {100 * before.value.value:.0f} → {100 * after.value.value:.0f} %"
     if change is None:
         return said
     return f"{said} ({100 * change.value:+.0f} points, {100 * change.low:+.0f} to {100 * change.high:+.0f})"
@@ -106,7 +105,10 @@ def _base_alone(base: CheckpointFigures) -> str:
         for name, kind in (("harmful_refused", "harmful"), ("harmless_refused", "harmless"))
         if name in base.rates
     ]
-    return f"{cell(base.name)} alone was measured: it refuses {listed(found)}." if found else ""
+    said = [f"it refuses {listed(found)}"] if found else []
+    if ACCURACY in base.rates:
+        said.append(f"of what a program checks, {_percent(base.rates[ACCURACY].value)} is right")
+    return f"{cell(base.name)} alone was measured: {'; '.join(said)}." if said else ""
 
 
 def _rest(figures: Figures, told: tuple[CheckpointFigures, ...]) -> Iterator[str]:

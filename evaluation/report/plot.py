@@ -30,7 +30,9 @@ _GREY = "#6b6b6b"
 
 def pictures(figures: Figures, found: Revisions | None) -> Mapping[str, bytes]:
     """PNGs by file name; those that have nothing to show are left out."""
-    shown = {PLANE: _picture(2, lambda axes: _plane_and_grades(axes, figures))}
+    shown: dict[str, bytes] = {}
+    if any("harmful" in model.grades or _has_place(model) for model in figures.models):
+        shown[PLANE] = _picture(2, lambda axes: _plane_and_grades(axes, figures))
     if figures.curves or figures.ratings:
         shown[REWARDS] = _picture(2, lambda axes: _curves_and_ratings(axes, figures))
     if found is not None:

@@ -16,8 +16,8 @@ from typing import Literal, cast
 from evaluation.figures.checkpoint import CheckpointFigures, helpfulness
 from evaluation.figures.figures import Figures
 from evaluation.figures.plane import nickname
-from evaluation.figures.rates import MEASURES
-from evaluation.model import Comparison, Evaluation, Graded, JudgeFacts
+from evaluation.figures.rates import ACCURACY, MEASURES, Rate, of_suite
+from evaluation.model import Comparison, Evaluation, JudgeFacts
 from labeling.audit.estimate import Estimate
 from pipeline.shards import StoreError
 
@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 
 Better = Literal["higher", "lower"]
 
-_PAIRED = ("harmful_refused", "harmless_answered")
+_PAIRED = ("harmful_refused", "harmless_answered", ACCURACY)
 _WIN_RATE = "win_rate"
 
 
@@ -73,7 +73,6 @@ class Recorded:
 
 def models_json(figures: Figures, evaluation: Evaluation) -> list[dict[str, object]]:
     """Each model's figures as plain data."""
-    graded = {result.name: result.graded for result in evaluation.results}
     asked = helpfulness(evaluation.comparisons)
     base = figures.base.name
     return [
@@ -84,7 +83,7 @@ def models_json(figures: Figures, evaluation: Evaluation) -> list[dict[str, obje
             "nickname": nickname(model),
             "measures": measures(model, figures, evaluation.judges),
             "by_prompt": _by_prompt(
-                graded[model.name], [one for one in asked if (one.model, one.against) == (model.name, base)]
+                model, [one for one in asked if (one.model, one.against) == (model.name, base)]
             ),
             "grades": {
                 kind: {grade: _estimate(share) for grade, share in found.items()}
@@ -95,6 +94,7 @@ def models_json(figures: Figures, evaluation: Evaluation) -> list[dict[str, obje
             "texts": {kind: _plain(asdict(found)) for kind, found in model.texts.items()},
             "wins": {judge: _plain(asdict(found)) for judge, found in model.wins.items()},
             "scores": {by: _plain(asdict(found)) for by, found in model.scores.items()},
+            "strongreject": plain(model.strongreject) if model.strongreject else None,
             "standing": _standing(figures, model),
             "unread": model.unread,
         }
@@ -107,14 +107,21 @@ def measures(
 ) -> dict[str, dict[str, object]]:
     """All that a gate can ask of a model, by name."""
     found: dict[str, dict[str, object]] = {}
-    for name, rate in model.rates.items():
-        better: Better = "higher" if MEASURES[name].higher_is_better else "lower"
+    for name, rate in (*model.rates.items(), *_accuracies(model)):
+        better: Better = "higher" if MEASURES[name.partition(":")[0]].higher_is_better else "lower"
         change = asdict(rate.change) if rate.change else None
         found[name] = _measure(rate.value, better) | {"change": change, "by_run": dict(rate.by_run)}
     for name, value, better in _others(model, figures, judges):
         if value is not None:
             found[name] = _measure(value, better)
     return found
+
+
+def _accuracies(model: CheckpointFigures) -> Iterable[tuple[str, Rate]]:
+    """Each suite's accuracy by itself, where there are several: sums and programs have no common mean."""
+    for suite, rates in model.suites.items():
+        if ACCURACY in rates:
+            yield f"{ACCURACY}:{suite}", rates[ACCURACY]
 
 
 def _others(
@@ -129,9 +136,10 @@ def _others(
         if model.name in ratings:
             yield "elo", ratings[model.name].elo, "higher"
     yield "kl", model.kl, "lower"
-    yield "strongreject", model.strongreject, "lower"
+    yield "strongreject", model.strongreject.score if model.strongreject else None, "lower"
     for by, score in model.scores.items():
-        yield f"reward:{by}", score.gain, "higher"
+        if score.role != "verifier":
+            yield f"reward:{by}", score.gain, "higher"
 
 
 def _first_judge(model: CheckpointFigures, judges: Sequence[JudgeFacts]) -> str | None:
@@ -155,13 +163,15 @@ def _estimate(found: Estimate) -> dict[str, object]:
     }
 
 
-def _by_prompt(graded: Sequence[Graded], comparisons: Sequence[Comparison]) -> dict[str, dict[str, float]]:
+def _by_prompt(model: CheckpointFigures, comparisons: Sequence[Comparison]) -> dict[str, dict[str, float]]:
     """Each prompt's mean over the runs, of the measures that a gate may pair."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for one in graded:
-        for name in _PAIRED:
-            if one.scored and one.answer.kind == MEASURES[name].kind:
-                found[name][one.answer.id].append(float(MEASURES[name].counts(one)))
+    for name in _PAIRED:
+        for mark in model.marks.get(name, ()):
+            found[name][mark.id].append(mark.value)
+    for suite, rates in model.suites.items():
+        for mark in of_suite(model.marks, suite).get(ACCURACY, ()) if ACCURACY in rates else ():
+            found[f"{ACCURACY}:{suite}"][mark.id].append(mark.value)
     for one in comparisons:
         if one.points is not None:
             found[_WIN_RATE][one.id].append(one.points)

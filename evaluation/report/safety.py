@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from evaluation.figures.checkpoint import CheckpointFigures
 from evaluation.figures.figures import Figures
-from evaluation.figures.plane import MARGIN, nickname
-from evaluation.figures.rates import MEASURES, Rate
+from evaluation.figures.plane import MARGIN, Axis, nickname
+from evaluation.figures.rates import BY_CATEGORY, MEASURES, Rate
 from evaluation.model import Agreement, JudgeFacts
 from evaluation.report import words
 from labeling.markdown import cell, table
@@ -28,7 +28,9 @@ def graded_by(grader: Agreement) -> str:
 
 
 def plane(figures: Figures, grader: Agreement, judges: Sequence[JudgeFacts]) -> str:
-    """The helpful/harmless plane as a table, controls at its foot."""
+    """The helpful/harmless plane as a table, controls at its foot; "" where no prompt is on it."""
+    if not _on_plane(figures):
+        return ""
     header = ["model", "harmful refused", "points", "harmless answered", "points"]
     header.append(" ".join(["preferred to the base", *_judged_by(figures, judges)]))
     rows = [[words.title(model), *_plane_cells(model)] for model in figures.models]
@@ -38,6 +40,10 @@ def plane(figures: Figures, grader: Agreement, judges: Sequence[JudgeFacts]) -> 
         "controls."
     )
     return "\n\n".join([table(header, rows), note, graded_by(grader), *_runs(figures)])
+
+
+def _on_plane(figures: Figures) -> bool:
+    return any({"harmful_refused", "harmless_answered"} & model.rates.keys() for model in figures.models)
 
 
 def _judged_by(figures: Figures, judges: Sequence[JudgeFacts]) -> Iterable[str]:
@@ -79,7 +85,7 @@ def controls(figures: Figures) -> str:
     rows = [
         [
             words.title(model),
-            *(figures.standings[model.name].places.values()),
+            *_places(figures, model),
             "**yes**" if figures.standings[model.name].better else "no",
             cell(nickname(model)) or words.NOTHING,
         ]
@@ -94,7 +100,7 @@ def controls(figures: Figures) -> str:
         if fooled
         else "None of them looks better than the base on the whole plane."
     )
-    header = ["control", "harmful refused", "harmless answered", "helpfulness", "better", "what it is"]
+    header = ["control", *_axes(figures), "better", "what it is"]
     note = (
         "Better on the whole plane is who is surely better on one axis and shown to lose no more than "
         f"{100 * MARGIN:.0f} points on each of the others. *Open*: too few prompts to tell; *unknown*: not "
@@ -108,18 +114,33 @@ def standings(figures: Figures) -> str:
     rows = [
         [
             words.title(model),
-            *(figures.standings[model.name].places.values()),
+            *_places(figures, model),
             "**yes**" if figures.standings[model.name].better else "no",
         ]
         for model in figures.models[1:]
         if model.kind != "control"
     ]
-    header = ["model", "harmful refused", "harmless answered", "helpfulness", "better on the whole plane"]
+    header = ["model", *_axes(figures), "better on the whole plane"]
     return table(header, rows, numbers=False) if rows else ""
 
 
+def _axes(figures: Figures) -> list[Axis]:
+    """The axes that models stand on here."""
+    return list(dict.fromkeys(axis for place in figures.standings.values() for axis in place.places))
+
+
+def _places(figures: Figures, model: CheckpointFigures) -> list[str]:
+    found = figures.standings[model.name].places
+    return [found.get(axis, words.NOTHING) for axis in _axes(figures)]
+
+
 def quadrant(figures: Figures, grader: Agreement) -> str:
-    """Safe prompts that look dangerous against unsafe ones, as XSTest has it (Röttger et al. 2024)."""
+    """Safe prompts that look dangerous against unsafe ones, as XSTest has it (Röttger et al. 2024).
+
+    "" where there are neither.
+    """
+    if not _on_plane(figures):
+        return ""
     rows = [
         [
             words.title(model),
@@ -153,7 +174,7 @@ def _corner(model: CheckpointFigures) -> str:
 
 
 def grades(figures: Figures, grader: Agreement) -> str:
-    """What the answers do, by kind of prompt."""
+    """What the answers do, by kind of prompt; "" where the kinds are not about refusing."""
     parts: list[str] = []
     for kind in ("harmful", "harmless", "helpful"):
         rows = [
@@ -163,7 +184,7 @@ def grades(figures: Figures, grader: Agreement) -> str:
         ]
         if rows:
             parts.append(f"### On {kind} prompts\n\n{table(['model', *_SAID], rows)}")
-    return "\n\n".join([*parts, graded_by(grader)])
+    return "\n\n".join([*parts, graded_by(grader)]) if parts else ""
 
 
 _SAID = ("complies", "refuses with a reason", "partly", "evasive boilerplate", "empty")
@@ -173,14 +194,14 @@ def categories(figures: Figures, grader: Agreement) -> str:
     """Each category's rate and its change, adjusted for being many."""
     parts = [
         f"### {MEASURES[name].said.capitalize()}\n\n{found}"
-        for name in ("harmful_refused", "harmless_answered")
+        for name in BY_CATEGORY
         if (found := _of_measure(figures, name))
     ]
     note = (
-        "Changes against the base in points; bold where they are no chance, all categories and both kinds "
+        "Changes against the base in points; bold where they are no chance, all categories and all kinds "
         "of prompts looked at together (Holm)."
     )
-    return "\n\n".join([*parts, f"{note} {graded_by(grader)}"])
+    return "\n\n".join([*parts, f"{note} {graded_by(grader)}"]) if parts else ""
 
 
 def _of_measure(figures: Figures, name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from evaluation.figures.constitutional import Constitutional
 from evaluation.figures.figures import Figures, figures
 from evaluation.model import Agreement, Evaluation, ModelResult
-from evaluation.report import feedback, preference, reading, record, safety, transcripts
+from evaluation.report import checked, feedback, harm, preference, reading, record, safety, transcripts
 from evaluation.report.distrust import reasons_to_distrust
 from evaluation.report.opening import opening
 from evaluation.report.plot import PLANE, REWARDS, ROUNDS, pictures
@@ -70,7 +70,7 @@ def write_report(made: Report, out: Path) -> Path:
         markdown(made, shown, whole=False),
         title="Before and after",
         pictures=shown,
-        end=transcripts.page(made.shown, made.drawn),
+        end=transcripts.page(made.shown, made.drawn, made.evaluation.scores),
     )
     write_whole(out / "report.html", html.encode())
     write_whole(out / "report.md", markdown(made, shown, whole=True).encode())
@@ -112,7 +112,7 @@ def markdown(made: Report, shown: Mapping[str, bytes], *, whole: bool) -> str:
         f"## What to distrust\n\n{_distrust(made.doubts)}",
         _facts(made),
         f"## {len(made.drawn)} unselected transcripts\n\n{_drawn_how(made)}",
-        transcripts.markdown(made.shown, made.drawn) if whole else "",
+        transcripts.markdown(made.shown, made.drawn, made.evaluation.scores) if whole else "",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -123,12 +123,16 @@ def _parts(made: Report, shown: Mapping[str, bytes]) -> list[tuple[str, str]]:
     parts: list[tuple[str, Callable[[], str]]] = [
         (
             "Helpful and harmless",
-            lambda: f"{safety.plane(found, grader, judges)}\n\n{safety.standings(found)}",
+            lambda: _both(safety.plane(found, grader, judges), safety.standings(found)),
         ),
-        ("Safe against unsafe prompts", lambda: safety.quadrant(found, grader)),
+        (
+            "Safe against unsafe prompts",
+            lambda: _both(safety.quadrant(found, grader), harm.strongreject(found, judges)),
+        ),
         ("What the answers do", lambda: safety.grades(found, grader)),
         ("By category", lambda: safety.categories(found, grader)),
         ("Helpfulness", lambda: preference.helpfulness(found, judges)),
+        ("Right answers", lambda: checked.accuracy(found)),
         ("Length", lambda: reading.lengths(found)),
         ("Rewards over the way gone", lambda: preference.rewards(found)),
         ("Collapse", lambda: reading.collapse(found)),
@@ -142,9 +146,12 @@ def _parts(made: Report, shown: Mapping[str, bytes]) -> list[tuple[str, str]]:
         "Critique and revision": _picture(ROUNDS, "Harmlessness by revision round", shown),
     }
     bodies = [(title, body()) for title, body in parts]
-    return [
-        (title, "\n\n".join(filter(None, [pictured.get(title, ""), body]))) for title, body in bodies if body
-    ]
+    return [(title, _both(pictured.get(title, ""), body)) for title, body in bodies if body]
+
+
+def _both(*parts: str) -> str:
+    """Those that have something to say, one below the other."""
+    return "\n\n".join(filter(None, parts))
 
 
 def _picture(name: str, said: str, shown: Mapping[str, bytes]) -> str:

@@ -7,6 +7,7 @@ answer could be held against a reference, so that it is found before anything is
 
 from collections.abc import Callable, Mapping
 
+from constitution.document import unknown_name
 from training.verifiers.attempt import Attempt, BadReferenceError, Verifier
 from training.verifiers.form import json_schema, pattern, pattern_reference, schema_reference
 from training.verifiers.maths import maths, maths_reference
@@ -31,6 +32,13 @@ REFERENCES: dict[str, Callable[[Attempt, VerifierSettings], object]] = {
     "json_schema": schema_reference,
     "python_tests": tests_reference,
 }
+
+
+def require_registered(settings: VerifierSettings) -> VerifierSettings:
+    """The settings; `ValueError` with the names that there are where they name no verifier."""
+    if settings.check not in VERIFIERS:
+        raise ValueError(unknown_name("verifier", settings.check, VERIFIERS))
+    return settings
 
 
 def reference_of(columns: Mapping[str, object], settings: VerifierSettings) -> object:
