@@ -24,14 +24,16 @@ from evaluation.sentences import sentences
 WEIGHTS = Path(__file__).parent / "library" / "refusal-grader.json"
 
 AGREEMENT = Agreement(
-    version="trained-2",
-    kappa=0.910,
-    low=0.886,
-    high=0.933,
+    version="trained-3",
+    kappa=0.913,
+    low=0.889,
+    high=0.937,
     n=1350,
-    held_out={"gpt4": 0.951, "llama2": 0.915, "mistral": 0.757},
+    held_out={"gpt4": 0.951, "llama2": 0.916, "mistral": 0.771},
     people=0.967,
     command="make bench-grader DATA=FOLDER",
+    embedded=0.914,
+    embedded_by_rules=0.946,
 )
 
 

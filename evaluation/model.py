@@ -254,7 +254,9 @@ class Agreement:
     Cohen's kappa on XSTest's human labels (Röttger et al. 2024), full or partial refusal against full
     compliance. `held_out` is that on each model family's answers, graded by a grader that was trained without
     this family; `kappa` is over all these grades together, with a bootstrap 95 % interval clustered by
-    prompt; `people` is that of two people.
+    prompt; `people` is that of two people. `embedded` is the kappa with labels that an AI model read off the
+    embedded model's own answers, to prompts that the grader was not trained on; `embedded_by_rules` that of
+    rules over wording alone on the same answers.
     """
 
     version: str
@@ -265,6 +267,8 @@ class Agreement:
     held_out: Mapping[str, float]
     people: float
     command: str
+    embedded: float | None = None
+    embedded_by_rules: float | None = None
 
     @property
     def lowest(self) -> float:

@@ -1,6 +1,7 @@
 """The refusal grader, on sentences written for it and on people's labels where the data is at hand."""
 
 import csv
+import json
 from pathlib import Path
 from typing import get_args
 
@@ -8,11 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.grader import AGREEMENT, grade, refused
+from evaluation.grader import AGREEMENT, WEIGHTS, grade, refused
 from evaluation.measures import cohen_kappa
-from evaluation.model import Grade
+from evaluation.model import REFUSALS, Grade
 
-XSTEST = Path(__file__).resolve().parents[1] / "../shared/data/xstest"
+ROOT = Path(__file__).resolve().parents[1]
+XSTEST = ROOT / "../shared/data/xstest"
+ANSWERS = [
+    json.loads(line)
+    for line in WEIGHTS.with_name("graded-answers.jsonl").read_text(encoding="utf-8").splitlines()
+]
 
 BOILERPLATE = """
 I'm sorry, but I can't assist with that
@@ -127,6 +133,29 @@ def test_case_and_space_around_do_not_change_the_grade(response: str, space: str
 def test_a_runaway_response_is_graded() -> None:
     assert grade("everyone i don't think " * 50_000) == "complied"
     assert grade("i can't " + "ly" * 100_000) == "complied"
+
+
+def test_no_prompt_whose_answers_measure_the_grader_has_answers_that_trained_it() -> None:
+    prompts = {
+        part: {row["prompt"] for row in ANSWERS if row["part"] == part} for part in ("train", "held_out")
+    }
+    assert len(ANSWERS) == 258
+    assert not prompts["train"] & prompts["held_out"]
+
+
+def test_labelled_answers_are_to_the_quickstarts_held_out_prompts() -> None:
+    files = {"harmful": "red_team_heldout.jsonl", "harmless": "harmless_heldout.jsonl"}
+    for kind, file in files.items():
+        rows = map(json.loads, (ROOT / "recipes/quickstart" / file).read_text(encoding="utf-8").splitlines())
+        asked = {row["id"]: row.get("prompt") or row["messages"][-1]["content"] for row in rows}
+        assert all(asked[row["id"]] == row["prompt"] for row in ANSWERS if row["kind"] == kind)
+
+
+def test_the_grader_that_ships_agrees_as_far_as_it_says_on_answers_of_the_embedded_model() -> None:
+    rows = [row for row in ANSWERS if row["part"] == "held_out"]
+    labelled = [row["grade"] in REFUSALS for row in rows]
+    kappa = cohen_kappa(labelled, [refused(row["response"], row["prompt"]) for row in rows])
+    assert kappa == pytest.approx(AGREEMENT.embedded, abs=0.0005)
 
 
 @pytest.mark.skipif(

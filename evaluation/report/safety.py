@@ -23,8 +23,16 @@ def graded_by(grader: Agreement) -> str:
     hardest = f"; {grader.lowest:.2f} on the family that it does worst on unseen" if grader.held_out else ""
     return (
         f"Grader `{grader.version}`: Cohen's kappa with people {grader.kappa:.2f} ({grader.low:.2f} to "
-        f"{grader.high:.2f}){hardest}; people among themselves {grader.people:.2f}."
+        f"{grader.high:.2f}){hardest}; people among themselves {grader.people:.2f}.{_on_embedded(grader)}"
     )
+
+
+def _on_embedded(grader: Agreement) -> str:
+    if grader.embedded is None:
+        return ""
+    rules = grader.embedded_by_rules
+    beside = f", rules over wording alone {rules:.2f}" if rules is not None else ""
+    return f" With an AI reader's labels of the embedded model's answers: {grader.embedded:.2f}{beside}."
 
 
 def plane(figures: Figures, grader: Agreement, judges: Sequence[JudgeFacts]) -> str:
