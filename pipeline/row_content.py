@@ -1,18 +1,20 @@
 """A row in, what it says out: a conversation, a text, a short name; or an `InputError` that shows where not.
 
 A conversation is the row's `prompt` (text, or messages as TRL writes them) or else its `messages`, and ends
-with the user's turn. Blank texts are refused, and those that UTF-8 cannot hold.
+with the user's turn; a demonstration is the row's `messages`, and ends with the assistant's. Blank texts are
+refused, and those that UTF-8 cannot hold.
 """
 
 from constitution.document import nearest
 from pipeline.rows import InputError, Row
-from prompts.message import Conversation, Message, conversation
+from prompts.message import Conversation, Message, Role, conversation
 
 MAX_NAME = 200
 """Characters of an id or a category."""
 
 PROMPT_COLUMNS = ("prompt", "messages")
 EXPECTED = "`prompt` (text) or `messages` (a list of role and content that ends with the user's turn)"
+DEMONSTRATED = "`messages` (a list of role and content: a user's turn, and the assistant's answer to it last)"
 
 
 def conversation_of(row: Row) -> Conversation:
@@ -23,11 +25,22 @@ def conversation_of(row: Row) -> Conversation:
     value = row.values[key]
     if isinstance(value, str) and key == "prompt":
         said = (Message("user", value),)
-    elif isinstance(value, list) and all(isinstance(message, dict) for message in value):
-        said = _messages(row, key, value)
     else:
-        found = {str: "text", list: "a list of other things"}.get(type(value), type(value).__name__)
-        raise InputError(row.problem(f"`{key}` is {found}", key=key, expected=EXPECTED))
+        said = _messages(row, key, expected=EXPECTED)
+    _require_last(row, key, said, role="user")
+    for message in said:
+        require_sound(row, key, message.content)
+    return said
+
+
+def demonstration_of(row: Row) -> Conversation:
+    """The row's `messages`: what is asked and, last, what is to be answered."""
+    key = "messages"
+    said = _messages(row, key, expected=DEMONSTRATED)
+    _require_last(row, key, said, role="assistant")
+    if len(said) < 2 or said[-2].role != "user":
+        what = f"`{key}` has no user's turn before the last answer"
+        raise InputError(row.problem(what, key=key, expected=DEMONSTRATED))
     for message in said:
         require_sound(row, key, message.content)
     return said
@@ -78,17 +91,25 @@ def require_sound(row: Row, key: str, text: str) -> None:
         raise InputError(row.problem(f"`{key}` holds {name}", key=key, expected="text that UTF-8 can hold"))
 
 
-def _messages(row: Row, key: str, value: list[dict[str, object]]) -> Conversation:
+def _messages(row: Row, key: str, *, expected: str) -> Conversation:
+    value = row.values.get(key)
+    if not isinstance(value, list) or not all(isinstance(message, dict) for message in value):
+        names = {str: "text", list: "a list of other things", type(None): "empty, or not there"}
+        found = names.get(type(value), type(value).__name__)
+        raise InputError(row.problem(f"`{key}` is {found}", key=key, expected=expected))
     try:
-        said = conversation(value)
+        return conversation(value)
     except ValueError as error:
-        raise InputError(row.problem(f"`{key}`: {error}", key=key, expected=EXPECTED)) from None
-    if not said or said[-1].role != "user":
-        last = f"ends with {_article(said[-1].role)}'s turn" if said else "is an empty list"
-        step = "take the last answer off" if said and said[-1].role == "assistant" else ""
-        expected = "messages that end with the user's turn"
-        raise InputError(row.problem(f"`{key}` {last}", key=key, expected=expected, next_step=step))
-    return said
+        raise InputError(row.problem(f"`{key}`: {error}", key=key, expected=expected)) from None
+
+
+def _require_last(row: Row, key: str, said: Conversation, *, role: Role) -> None:
+    if said and said[-1].role == role:
+        return
+    last = f"ends with {_article(said[-1].role)}'s turn" if said else "is an empty list"
+    step = "take the last answer off" if said and said[-1].role == "assistant" else ""
+    expected = f"messages that end with the {role}'s turn"
+    raise InputError(row.problem(f"`{key}` {last}", key=key, expected=expected, next_step=step))
 
 
 def _article(role: str) -> str:

@@ -19,6 +19,7 @@ from typing import Literal, cast
 from pipeline.disk import sync_folder, write_whole
 from pipeline.store import StoredRows
 from prompts.message import Conversation, as_dicts
+from solon.demonstrations import imitated
 from solon.errors import BadInputError
 from solon.programs import prompts_to_answer
 from solon.recipe import LoadedRecipe
@@ -104,8 +105,10 @@ def _written(project: Project, source: Source, out: Path) -> Counter[str]:
 
 def _datasets(project: Project, source: Source) -> Iterator[tuple[str, str, Iterable[Line]]]:
     """Each dataset that is there: its name, the script that trains on it, its lines."""
-    if source.folder.sft_dataset.exists():
-        yield "sft", "train_sft.sh", _sft(read_sft(StoredRows(source.folder.sft_dataset)))
+    data, revised = source.loaded.recipe.data, source.folder.sft_dataset
+    if revised.exists() or (data is not None and data.demonstrations is not None):
+        made = StoredRows(revised) if revised.exists() else ()
+        yield "sft", "train_sft.sh", _sft(read_sft(imitated(source.loaded, made)))
     # verl trains by rewards, and has no trainer for pairs.
     if source.folder.preferences.exists() and project == "openrlhf":
         yield "preferences", "train_dpo.sh", _pairs(source.folder.preferences)

@@ -115,11 +115,18 @@ class DataSettings(Section):
         description="prompts that the online methods answer, with the columns that verifiers read; null: the "
         "red-team prompts, and a share of the helpful ones",
     )
+    demonstrations: Source | None = Field(
+        default=None,
+        description="conversations that SFT learns from as they are, beside what critique made: `messages` "
+        "that end with the assistant's turn",
+    )
 
     @model_validator(mode="after")
     def _has_prompts(self) -> "DataSettings":
-        if self.red_team is None and self.prompts is None:
-            raise ValueError("give `red_team` (or `prompts`, for the online methods alone)")
+        if self.red_team is None and self.prompts is None and self.demonstrations is None:
+            raise ValueError(
+                "give `red_team` (or `prompts`, for the online methods alone, or `demonstrations`, for SFT)"
+            )
         if self.helpful is not None and self.red_team is None:
             raise ValueError("`helpful` prompts go with `red_team` ones: give those too")
         return self
@@ -377,6 +384,7 @@ class LoadedRecipe:
             "data.red_team": data.red_team if data else None,
             "data.helpful": data.helpful if data else None,
             "data.prompts": data.prompts if data else None,
+            "data.demonstrations": data.demonstrations if data else None,
             "evaluation.harmful": evaluation.harmful if evaluation else None,
             "evaluation.harmless": evaluation.harmless if evaluation else None,
         }

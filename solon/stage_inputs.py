@@ -76,6 +76,11 @@ def _training(method: MethodName) -> Part:
     return lambda loaded, _files: _trained(loaded, getattr(loaded.recipe.training, method))
 
 
+def _sft(loaded: LoadedRecipe, files: Mapping[str, str]) -> dict[str, object]:
+    data = _data(loaded, files, "data.demonstrations")
+    return {**_trained(loaded, loaded.recipe.training.sft), **({"data": data} if data else {})}
+
+
 def _trained(loaded: LoadedRecipe, settings: TrainerSettings | None) -> dict[str, object]:
     return {"assistant": _model(loaded.assistant), "settings": settings.decisive() if settings else None}
 
@@ -124,6 +129,7 @@ _PARTS: Mapping[Stage, Part] = {
     **{method: _training(method) for method in get_args(MethodName)},
     "audit": _audit,
     "critique": _critique,
+    "sft": _sft,
     "label": _label,
     **{stage: _online(stage) for stage in ONLINE},
     "evaluate": _evaluate,

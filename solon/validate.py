@@ -19,6 +19,7 @@ from labeling.pair_settings import Export
 from pipeline.rows import InputError
 from prompts.render import PromptError
 from solon.audit import audit_pairs
+from solon.demonstrations import iter_asked
 from solon.errors import BadInputError
 from solon.evaluation_problems import evaluation_problems
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
@@ -29,7 +30,8 @@ from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stag
 from solon.run_folder import RunFolder, objection_to
 from solon.suites import held_out, suite_problems
 from training.reward_part import RUN
-from training.settings import OnlineSettings
+from training.settings import OnlineSettings, TrainerSettings
+from training.trackers import lacking
 from training.verifiers.attempt import BadReferenceError
 from training.verifiers.registry import check_reference
 
@@ -39,6 +41,8 @@ KINDS: Mapping[str, Kind] = {
     "data.prompts": "helpful",
 }
 """What the rows of each of a recipe's sources are that are learned from."""
+
+DEMONSTRATIONS = "data.demonstrations"
 
 POINTWISE = "pointwise"
 """The way to label by which judges score answers alone."""
@@ -113,6 +117,7 @@ def _data_problems(loaded: LoadedRecipe) -> list[str]:
                 check_requests(loaded.sources[place], kind, base=loaded.folder)
             except DocumentError as error:
                 found.append(f"{place}: {error}")
+    found += [text for text in (_demonstration_problem(loaded),) if text]
     found += suite_problems(loaded)
     try:
         comparisons = [_as_request(pair) for pair in comparisons_by_people(loaded).pairs]
@@ -120,6 +125,20 @@ def _data_problems(loaded: LoadedRecipe) -> list[str]:
         found.append(f"labeling.helpfulness: {error}")
         comparisons = []
     return found or [text for check in _checks(loaded, comparisons) for text in _refusal(check)]
+
+
+def _demonstration_problem(loaded: LoadedRecipe) -> str:
+    try:
+        for _ in _demonstrated(loaded):
+            pass
+    except DocumentError as error:
+        return f"{DEMONSTRATIONS}: {error}"
+    return ""
+
+
+def _demonstrated(loaded: LoadedRecipe) -> Iterator[Request]:
+    source = loaded.sources.get(DEMONSTRATIONS)
+    return iter(()) if source is None else iter_asked(source, base=loaded.folder)
 
 
 def _as_request(pair: HumanPair) -> Request:
@@ -135,7 +154,8 @@ def _checks(loaded: LoadedRecipe, comparisons: Sequence[Request]) -> Iterator[Ca
     learnt = ("data.red_team", "data.helpful")
     told = [*learnt, "data.prompts"]
     yield lambda: check_apart(requests(learnt[0]), requests(learnt[1]), names=learnt)
-    yield lambda: check_disjoint(chain(requests(*told), comparisons), held_out(loaded))
+    learned = (requests(*told), comparisons, _demonstrated(loaded))
+    yield lambda: check_disjoint(chain.from_iterable(learned), held_out(loaded))
     for stage in ONLINE:
         yield lambda stage=stage: _check_references(loaded, stage)
 
@@ -163,6 +183,7 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
     yield from _prompt_problems(loaded)
     for stage in ONLINE:
         yield from _online_problems(loaded, stage)
+    yield from _tracker_problems(loaded)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
 
@@ -182,15 +203,38 @@ def _lacking_labels(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
         )
 
 
+def _tracker_problems(loaded: LoadedRecipe) -> Iterator[str]:
+    """Trackers whose package is not there, which would end a run after what comes before training."""
+    for stage in loaded.recipe.stages:
+        settings = loaded.recipe.section(stage)
+        if isinstance(settings, TrainerSettings) and (missing := lacking(settings.report_to)):
+            what, step = missing.split("\n", 1)
+            yield f"{loaded.path}: `{SECTIONS[stage]}`: {what}\n  next: {step.removeprefix('run: ')}"
+
+
 def _prompt_problems(loaded: LoadedRecipe) -> Iterator[str]:
-    """Stages that learn from red-team prompts where the recipe has none."""
-    if loaded.recipe.data is None or loaded.recipe.data.red_team is not None:
+    """Stages that learn from what the recipe has none of, and demonstrations that nobody learns from."""
+    data = loaded.recipe.data
+    if data is None:
         return
+    if data.demonstrations is not None and loaded.recipe.training.sft is None:
+        yield (
+            f"{loaded.path}: `{DEMONSTRATIONS}` are learned from by SFT, and the recipe has none\n"
+            f"  next: add `training.sft: {{}}`, or leave `{DEMONSTRATIONS}` out"
+        )
+    lacking = {"sft": not (data.red_team or data.demonstrations), "label": not data.red_team}
     for stage in ("sft", "label"):
-        if stage in loaded.recipe.stages:
+        if stage in loaded.recipe.stages and lacking[stage]:
+            also = f", or `{DEMONSTRATIONS}`" if stage == "sft" else ""
             yield (
                 f"{loaded.path}: `{SECTIONS[stage]}` learns from answers to red-team prompts, and there are "
-                f"none\n  next: add `data.red_team`, or leave `{SECTIONS[stage]}` out"
+                f"none\n  next: add `data.red_team`{also}, or leave `{SECTIONS[stage]}` out"
+            )
+    for stage in ONLINE:
+        if stage in loaded.recipe.stages and not (data.red_team or data.prompts):
+            yield (
+                f"{loaded.path}: `{SECTIONS[stage]}` answers prompts, and there are none\n"
+                f"  next: add `data.prompts`, or leave `{SECTIONS[stage]}` out"
             )
 
 

@@ -24,7 +24,7 @@ def test_every_key_is_described_and_shown_in_the_documentation() -> None:
 
 def test_a_section_that_stands_in_several_places_is_shown_once() -> None:
     tables = key_tables()
-    assert tables.count("### `data.red_team`, `data.helpful`, `data.prompts`, `evaluation.harmful`") == 1
+    assert tables.count("### `data.red_team`, `data.helpful`, `data.prompts`, `data.demonstrations`, ") == 1
     assert tables.count("trust_remote_code") == 1
 
 

@@ -10,6 +10,7 @@ from constitution.document import DocumentError
 from solon.recipe import load_recipe
 from solon.run_folder import open_run_folder
 from solon.validate import problems
+from training.trackers import lacking
 
 TEXT = """\
 name: small
@@ -293,3 +294,12 @@ def test_a_baseline_that_is_not_there_is_told(project: Path) -> None:
     (problem,) = found(project, "evaluation.gate={baseline: older.json}")
     assert "evaluation.gate: " in problem
     assert "older.json: is no report that can be read" in problem
+
+
+def test_a_tracker_that_is_not_installed_is_told_before_the_run(project: Path) -> None:
+    missing = next((name for name in ("mlflow", "wandb", "trackio", "tensorboard") if lacking(name)), None)
+    if missing is None:
+        pytest.skip("every tracker is installed")
+    [text] = found(project, f"training.sft.report_to={missing}")
+    assert f"`training.sft`: report_to: {missing} needs the package of that name" in text
+    assert f"next: pip install {missing}, or set report_to: none" in text

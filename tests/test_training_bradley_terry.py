@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from training.bradley_terry import centring, pair_losses
+from training.bradley_terry import centring, pair_losses, source_weights
 
 REWARDS = st.floats(-20, 20)
 
@@ -76,3 +76,11 @@ def test_a_pair_named_the_other_way_round_costs_the_same(
 
 def test_centring_is_the_squared_sum_of_the_pair() -> None:
     assert centring(torch.tensor([1.5, -1.0]), torch.tensor([0.5, 1.0])).tolist() == [4.0, 0.0]
+
+
+def test_sources_weigh_the_same_together_and_pairs_one_in_the_mean() -> None:
+    assert source_weights(["revision", "hard_negative", "hard_negative", "hard_negative"]) == {
+        "revision": 2.0,
+        "hard_negative": pytest.approx(2 / 3),
+    }
+    assert source_weights(["revision"] * 3) == {"revision": 1.0}

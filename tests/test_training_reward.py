@@ -147,6 +147,26 @@ def test_all_weights_can_be_trained(tiny_model: Path, tmp_path: Path) -> None:
     assert min(ahead(saved(trained.folder))) > 0
 
 
+def test_a_balanced_source_counts_as_though_it_had_as_many_pairs(tiny_model: Path, tmp_path: Path) -> None:
+    """Two pairs of one source and one of another, balanced, are that pair twice."""
+    many, few = [{**row, "source": "many"} for row in PREFERENCES[:2]], {**PREFERENCES[2], "source": "few"}
+    runs = [
+        train(
+            tiny(tiny_model),
+            tmp_path / f"{balance}",
+            rows,
+            balance=balance,
+            batch_size=len(rows),
+            gradient_accumulation_steps=1,
+            epochs=4,
+        )
+        for balance, rows in ((True, [*many, few]), (False, [*many, few, few]))
+    ]
+    balanced, repeated = ([entry["loss"] for entry in log(run.folder)] for run in runs)
+    assert balanced == pytest.approx(repeated, abs=1e-4)
+    assert balanced[-1] < LN_2 - 0.05
+
+
 def test_batches_of_other_lengths_change_nothing(tiny_model: Path, tmp_path: Path) -> None:
     """Four pairs of different lengths: one padded batch is four batches of one, in losses and in weights."""
     runs = [

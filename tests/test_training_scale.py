@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.scale import Rated, Scale, errors, fitted, read_scale, write_scale
+from training.scale import Rated, Scale, errors, errors_by_source, fitted, read_scale, write_scale
 
 LN_3, LN_4 = math.log(3), math.log(4)
 
 
-def rated(
-    ahead: list[float], target: list[float] | None = None, *, sampled: list[bool] | None = None
-) -> Rated:
+def rated(ahead: list[float], target: list[float] | None = None, *, source: list[str] | None = None) -> Rated:
     """Rejected gets 1, chosen so much more."""
     count = len(ahead)
     return Rated(
@@ -21,7 +19,7 @@ def rated(
         np.ones(count),
         np.array(target or [1.0] * count),
         tuple(map(str, range(count))),
-        tuple(sampled or [False] * count),
+        tuple(source or [""] * count),
     )
 
 
@@ -29,6 +27,19 @@ def test_accuracy_counts_a_draw_as_half() -> None:
     told = errors(rated([2.0, 0.5, -1.0, 0.0]))
     assert told["held_out_accuracy"] == pytest.approx(2.5 / 4)
     assert told["held_out_accuracy_low"] < 0.4 < 0.8 < told["held_out_accuracy_high"]
+
+
+def test_each_source_has_its_own_errors_where_there_are_several() -> None:
+    sources = ["hard_negative", "hard_negative", "revision", "revision"]
+    assert errors_by_source(rated([2.0, 1.0, -1.0, 0.0], source=sources)) == {
+        "held_out_pairs/hard_negative": 2,
+        "held_out_accuracy/hard_negative": 1.0,
+        "held_out_margin/hard_negative": 1.5,
+        "held_out_pairs/revision": 2,
+        "held_out_accuracy/revision": 0.25,
+        "held_out_margin/revision": -0.5,
+    }
+    assert errors_by_source(rated([2.0, 1.0], source=["revision"] * 2)) == {}
 
 
 def test_one_pair_is_enough_to_measure_on() -> None:
@@ -56,7 +67,7 @@ def test_a_model_that_says_the_soft_labels_is_calibrated_and_costs_their_entropy
 
 
 def test_the_scale_is_that_of_the_policys_samples_where_there_are_any() -> None:
-    pairs = rated([2.0, 9.0], sampled=[True, False])
+    pairs = rated([2.0, 9.0], source=["best_of_n", "revision"])
     scale = fitted(pairs, held_out=True)
     # 3 and 1
     assert (scale.mean, scale.sd, scale.responses) == (2.0, pytest.approx(math.sqrt(2)), 2)

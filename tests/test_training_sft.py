@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import math
 from pathlib import Path
@@ -227,14 +226,6 @@ def test_a_limit_beyond_the_model_is_a_clear_error(tiny_model: Path, tmp_path: P
     with pytest.raises(TrainingError, match="max_length 2000 is beyond the model's 1024 tokens"):
         train(tiny(tiny_model), tmp_path / "out", settings=sft_settings(max_length=2000))
     assert not (tmp_path / "out.partial").exists()
-
-
-def test_a_tracker_that_is_not_installed_is_a_clear_error(tiny_model: Path, tmp_path: Path) -> None:
-    missing = [name for name in ("wandb", "mlflow", "trackio") if importlib.util.find_spec(name) is None]
-    if not missing:
-        pytest.skip("every tracker is installed")
-    with pytest.raises(TrainingError, match=f"report_to: {missing[0]} needs"):
-        train(tiny(tiny_model), tmp_path / "out", settings=sft_settings(report_to=missing[0]))
 
 
 def test_layers_that_the_model_lacks_are_a_clear_error(tiny_model: Path, tmp_path: Path) -> None:

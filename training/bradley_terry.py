@@ -5,6 +5,9 @@ The Bradley-Terry model says P(chosen is better) = sigmoid(d), d being how far c
 sets to 0. With DPO's rewards, beta (log pi - log pi_ref), the loss is conservative DPO's (Mitchell 2023).
 """
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -22,3 +25,9 @@ def pair_losses(chosen: Tensor, rejected: Tensor, *, target: Tensor, margin: Ten
 def centring(chosen: Tensor, rejected: Tensor) -> Tensor:
     """(chosen + rejected) ** 2 of each pair (Eisenstein et al. 2023, the regulariser of section 3)."""
     return (chosen + rejected) ** 2
+
+
+def source_weights(sources: Iterable[str]) -> Mapping[str, float]:
+    """What a pair of each source weighs: all sources the same together, pairs 1 in the mean."""
+    counts = Counter(sources)
+    return {name: counts.total() / (len(counts) * count) for name, count in counts.items()}

@@ -20,7 +20,7 @@ class TokenizedComparison:
     """Token ids of two whole conversations and what is to be learnt of them.
 
     `target` is P(chosen), `margin` how far its reward is to be ahead. `prompt` is the same number for pairs
-    of the same prompt; `held_out` pairs are not learnt from; `sampled` as a `Pair` has it.
+    of the same prompt; `held_out` pairs are not learnt from; `source` as a `Pair` has it.
     """
 
     chosen_ids: list[int]
@@ -29,7 +29,7 @@ class TokenizedComparison:
     margin: float
     prompt: int
     held_out: bool
-    sampled: bool
+    source: str
 
     @property
     def cut(self) -> bool:
@@ -70,7 +70,7 @@ def tokenize_comparisons(
             margin=0.0 if soft else margin,
             prompt=prompt,
             held_out=sides.is_held_out(prompt),
-            sampled=pair.sampled,
+            source=pair.source,
         )
 
     return _apart(tokenize_rows(rows, tokenized), rows.name)

@@ -34,7 +34,7 @@ class Pair:
     """One row of preferences: two answers to one prompt, and which of them has no end.
 
     `probability` is that of chosen being better, 1 where the row says none; `margin` how far it is to be
-    ahead, None where the row says nothing. `sampled` says that both answers are samples of the policy.
+    ahead, None where the row says nothing. `source` says how the pair came about, "" where the row does not.
     """
 
     prompt: Conversation
@@ -44,7 +44,7 @@ class Pair:
     rejected_cut_off: bool = False
     probability: float = 1.0
     margin: float | None = None
-    sampled: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _pair(row: Row, where: str) -> Pair:
         *cut_off,
         probability=1.0 if probability is None else probability,
         margin=margin,
-        sampled=row.get("source") in ("samples", "best_of_n"),
+        source=str(row.get("source") or ""),
     )
 
 

@@ -5,7 +5,6 @@ base; without LoRA it is merged into the weights first. Nothing here knows of ro
 """
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -29,6 +28,7 @@ from training import processes
 from training.model import TrainingError
 from training.sampling import check_sampler
 from training.settings import OnlineSettings, TrainerSettings
+from training.trackers import lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,9 @@ def check_settings(model: ModelSettings, settings: TrainerSettings) -> None:
     """`TrainingError` where the tracker is missing, vLLM is asked for and cannot be had, or `max_length` is
     beyond what the model was made for.
     """
-    if settings.report_to != "none" and find_spec(settings.report_to) is None:
-        raise TrainingError(
-            f"report_to: {settings.report_to} needs the package of that name\n"
-            f"run: pip install {settings.report_to}, or set report_to: none"
-        )
+    missing = lacking(settings.report_to)
+    if missing:
+        raise TrainingError(missing)
     if isinstance(settings, OnlineSettings):
         check_sampler(settings, model)
     try:

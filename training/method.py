@@ -23,6 +23,7 @@ from training.seams import quiet
 from training.settings import MethodName, TrainerSettings
 from training.stage import Job, Show, explained, finish, show_answers, trainer_arguments
 from training.tokens import TokenizedRows
+from training.trackers import own_run
 from training.workspace import inputs_digest, open_workspace
 
 Settings = TypeVar("Settings", bound=TrainerSettings)
@@ -97,15 +98,16 @@ class Method(Generic[Settings, Read]):
             trainer = self.trainer(
                 Prepared(model, settings, policy, tokenizer, tokens, arguments, progress, judge)
             )
-            return finish(
-                trainer,
-                tokenizer,
-                job=job,
-                workspace=workspace,
-                rows=tokens,
-                show=self.show,
-                progress=progress,
-            )
+            with own_run(settings.report_to):
+                return finish(
+                    trainer,
+                    tokenizer,
+                    job=job,
+                    workspace=workspace,
+                    rows=tokens,
+                    show=self.show,
+                    progress=progress,
+                )
 
     def tokens(
         self,

@@ -15,13 +15,14 @@ from trl.trainer.reward_config import RewardConfig
 
 from engine.reward_head import rewards
 from labeling.audit.clustered import Numbers
+from training.bradley_terry import source_weights
 from training.comparisons import tokenize_comparisons
 from training.data import Pair, Rows, read_preferences
 from training.held_out import held_out
 from training.load_reward import load_reward_policy, load_reward_tokenizer
 from training.method import Method, Prepared
 from training.samples import RatedSample, write_rated_samples
-from training.scale import Rated, errors, fitted, write_scale
+from training.scale import Rated, errors, errors_by_source, fitted, write_scale
 from training.seams import ComparisonCollator, SoftRewardTrainer
 from training.settings import RewardModelSettings
 from training.stage import Outcome
@@ -48,15 +49,16 @@ def _tokenize(
 
 
 def _trainer(prepared: Prepared[RewardModelSettings]) -> Trainer:
-    tokenizer = prepared.tokenizer
+    tokenizer, dataset = prepared.tokenizer, prepared.tokens.dataset
+    weights = source_weights(dataset["source"]) if prepared.settings.balance else {}
     return SoftRewardTrainer(
         model=prepared.policy.model,
         args=RewardConfig(
             **prepared.arguments,
             center_rewards_coefficient=prepared.settings.center_rewards_coefficient,
         ),
-        data_collator=ComparisonCollator(cast("int", tokenizer.pad_token_id)),
-        train_dataset=prepared.tokens.dataset,
+        data_collator=ComparisonCollator(cast("int", tokenizer.pad_token_id), weights),
+        train_dataset=dataset,
         processing_class=tokenizer,
         peft_config=prepared.policy.new_adapter,
     )
@@ -75,6 +77,7 @@ def _show(outcome: Outcome) -> Mapping[str, float]:
     numbers = {"reward_mean": scale.mean, "reward_sd": scale.sd}
     if scale.temperature is not None:
         numbers |= {"held_out_pairs": len(rated), **errors(rated), "temperature": scale.temperature}
+        numbers |= errors_by_source(rated)
     return numbers
 
 
@@ -89,7 +92,7 @@ def _rated(model: PreTrainedModel, rows: "Dataset", *, batch: int) -> Rated:
         rejected,
         np.asarray(rows["target"], float),
         tuple(map(str, rows["prompt"])),
-        tuple(rows["sampled"]),
+        tuple(rows["source"]),
     )
 
 

@@ -16,6 +16,8 @@ from labeling.audit.clustered import Clusters, Numbers, share
 from labeling.audit.logit import fit, sigmoid
 
 FILE = "reward.json"
+SAMPLES = ("samples", "best_of_n")
+"""Sources whose responses are the policy's own, both of them."""
 _LEAST_SLOPE = 1e-3
 
 
@@ -23,14 +25,14 @@ _LEAST_SLOPE = 1e-3
 class Rated:
     """Pairs with their rewards, one entry each: `target` is P(chosen), `prompt` a name of its prompt.
 
-    `sampled` pairs are two samples of the policy.
+    `source` is how the pair came about.
     """
 
     chosen: Numbers
     rejected: Numbers
     target: Numbers
     prompt: tuple[str, ...]
-    sampled: tuple[bool, ...]
+    source: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -57,7 +59,7 @@ def fitted(rated: Rated, *, held_out: bool) -> Scale:
     """The scale by the policy's own samples among the pairs, which it will be asked about later; by all
     responses where there are none. At least one pair.
     """
-    which = np.asarray(rated.sampled)
+    which = np.isin(rated.source, SAMPLES)
     name = "the policy's samples" if which.any() else "both responses"
     which = which if which.any() else np.ones(len(rated), bool)
     rewards = np.concatenate([rated.chosen[which], rated.rejected[which]])
@@ -90,6 +92,21 @@ def errors(rated: Rated) -> Mapping[str, float]:
         "held_out_brier": float((target * (1 - told) ** 2 + (1 - target) * told**2).mean()),
         "held_out_ece": _calibration_error(told, target),
     }
+
+
+def errors_by_source(rated: Rated) -> Mapping[str, float]:
+    """Pairs, accuracy and mean lead of chosen by source, where there are several: a model that is right on
+    most pairs may have learned what the largest source has in common, and be wrong on all others.
+    """
+    source, ahead = np.asarray(rated.source), rated.chosen - rated.rejected
+    names = sorted(set(rated.source))
+    told: dict[str, float] = {}
+    for name in names if len(names) > 1 else ():
+        those = ahead[source == name]
+        told[f"held_out_pairs/{name}"] = len(those)
+        told[f"held_out_accuracy/{name}"] = float(((np.sign(those) + 1) / 2).mean())
+        told[f"held_out_margin/{name}"] = float(those.mean())
+    return told
 
 
 def write_scale(folder: Path, scale: Scale) -> None:

@@ -69,22 +69,27 @@ class TargetCollator:
 
 
 class ComparisonCollator(TargetCollator):
-    """Chosen rows and then rejected ones, padded on the right."""
+    """Chosen rows and then rejected ones, padded on the right; what a pair weighs, by its source."""
 
-    def __init__(self, pad_token_id: int) -> None:
+    def __init__(self, pad_token_id: int, weights: Mapping[str, float] | None = None) -> None:
         super().__init__(DataCollatorForPreference(pad_token_id=pad_token_id))
+        self._weights = weights or {}
+
+    def __call__(self, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        weights = [self._weights.get(pair["source"], 1.0) for pair in pairs]
+        return {**super().__call__(pairs), "weight": torch.tensor(weights, dtype=torch.float32)}
 
 
 class SoftRewardTrainer(RewardTrainer):
     """TRL's trainer, with a soft label for each pair. Rows are `chosen_ids`, `rejected_ids`, `target`,
-    `margin`.
+    `margin`, `source`.
     """
 
     def _send_telemetry(self) -> None:
         return
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["chosen_ids", "rejected_ids", "target", "margin"]
+        self._signature_columns = ["chosen_ids", "rejected_ids", "target", "margin", "source"]
 
     def compute_loss(
         self,
@@ -98,7 +103,7 @@ class SoftRewardTrainer(RewardTrainer):
         chosen, rejected = outputs.logits.squeeze(-1).float().chunk(2)
         losses = pair_losses(chosen, rejected, target=inputs["target"], margin=inputs["margin"])
         weight = cast("RewardConfig", self.args).center_rewards_coefficient or 0.0
-        loss = (losses + weight * centring(chosen, rejected)).mean()
+        loss = ((losses + weight * centring(chosen, rejected)) * inputs["weight"]).mean()
         ahead = {"accuracy": (chosen > rejected).float(), "margin": chosen - rejected}
         note(self, {**ahead, "mean_reward": (chosen + rejected) / 2})
         return (loss, outputs) if return_outputs else loss

@@ -135,6 +135,12 @@ class RewardModelSettings(TrainerSettings):
         description="share of the prompts that are not learned from: accuracy, calibration and the scale of "
         "rewards are measured on them",
     )
+    balance: bool = Field(
+        default=False,
+        description="pairs of each source (revision, hard_negative, …) weigh the same together, however many "
+        "there are of it: otherwise what most pairs have in common, such as that an answer is better than a "
+        "refusal, is learned before what a prompt asks for",
+    )
 
     @model_validator(mode="after")
     def _margins_are_for_hard_labels(self) -> "RewardModelSettings":

@@ -47,6 +47,10 @@ class Job:
     def kind(self) -> Literal["adapter", "model"]:
         return "adapter" if self.settings.use_peft else "model"
 
+    def run_name(self, out: Path) -> str:
+        """What trackers call the run: the recipe, or else the folder beside, with the stage and the seed."""
+        return f"{self.card.get('recipe', out.absolute().parent.name)}-{self.stage}-{self.seed}"
+
 
 def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str, Any]:
     """The part of TRL's configuration that is the same in every stage."""
@@ -78,6 +82,7 @@ def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str,
         "save_steps": settings.save_steps or 500,
         "save_total_limit": None if settings.keep_checkpoints else 2,
         "report_to": settings.report_to,
+        "run_name": job.run_name(workspace.out),
         "disable_tqdm": True,
     }
 

@@ -115,7 +115,7 @@ def _learnt(method: MethodName, trained: Trained) -> str:
     told = [f"{trained.rows} {_UNITS.get(LEARN_FROM_LABELS.get(method), 'rows')}, "]
     if "held_out_accuracy" in trained.metrics:
         share, pairs = trained.metrics["held_out_accuracy"], trained.metrics["held_out_pairs"]
-        told.append(f"agrees with {100 * share:.0f} % of {pairs:.0f} held-out labels, ")
+        told.append(f"agrees with {100 * share:.0f} % of {pairs:.0f} held-out labels{_by_source(trained)}, ")
     if "weighted_balance" in trained.metrics:
         good, balance = trained.metrics["desirable"], trained.metrics["weighted_balance"]
         told.append(f"{good:.0f} of them good, which weigh {balance:.2f} times the bad, ")
@@ -125,3 +125,13 @@ def _learnt(method: MethodName, trained: Trained) -> str:
     if trained.dropped:
         told.append(f"{len(trained.dropped)} left out ({reasons(trained.dropped)}), ")
     return "".join(told)
+
+
+def _by_source(trained: Trained) -> str:
+    """` (hard_negative 97 % of 37, revision 40 % of 15)`, where pairs have several sources."""
+    shares = [
+        f"{source} {100 * value:.0f} % of {trained.metrics[f'held_out_pairs/{source}']:.0f}"
+        for name, value in trained.metrics.items()
+        if (source := name.removeprefix("held_out_accuracy/")) != name
+    ]
+    return f" ({', '.join(shares)})" if shares else ""

@@ -12,6 +12,7 @@ from typing import cast
 from engine.settings import ModelSettings
 from pipeline.store import StoredRows
 from prompts.message import Conversation
+from solon.demonstrations import imitated
 from solon.programs import prompts_to_answer
 from solon.progress import Progress
 from solon.recipe import LEARN_FROM_LABELS, SECTIONS, LoadedRecipe
@@ -112,8 +113,15 @@ def _learnt_from(method: MethodName, outputs: Outputs) -> Iterable[Mapping[str, 
     if online is not None:
         return prompts_to_answer(outputs.loaded, online)
     if method == "sft":
-        return StoredRows(outputs.made("critique", folder.sft_dataset, needs="critique"))
+        return imitated(outputs.loaded, _revised(outputs))
     return StoredRows(outputs.made("label", folder.dataset(LEARN_FROM_LABELS[method]), needs="label"))
+
+
+def _revised(outputs: Outputs) -> Iterable[Mapping[str, object]]:
+    """The SFT dataset; none where the recipe has no prompts that are critiqued."""
+    if outputs.loaded.data.red_team is None:
+        return ()
+    return StoredRows(outputs.made("critique", outputs.folder.sft_dataset, needs="critique"))
 
 
 def _rewarded(settings: OnlineSettings, outputs: Outputs) -> OnlineSettings:
