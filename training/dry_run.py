@@ -15,8 +15,9 @@ from engine.settings import ModelSettings
 from training.data import Row, reasons
 from training.lengths import Sizes, measure
 from training.marked import Span, aim, spans, texts
-from training.memory import Batch, Need, needed
+from training.memory import Need, needed
 from training.method import Method
+from training.rehearsal import Batch
 from training.seams import quiet
 from training.settings import MethodName, OnlineDPOSettings, TrainerSettings
 from training.stage import explained
