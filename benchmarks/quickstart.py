@@ -68,8 +68,11 @@ def measure(recipe: Path, name: str, *, seed: int) -> Result:
     command = ["solon", "run", str(recipe), "--out", str(out), "--set", f"seed={seed}"]
     already = float(clock.read_text()) if clock.exists() else 0.0
     if not (out / "report.json").exists():
-        subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=True)
-        clock.write_text(str(already + time.monotonic() - started))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=True)
+        finally:
+            clock.write_text(str(already + time.monotonic() - started))
     report = json.loads((out / "report.json").read_text())
     models = [model for model in report["models"] if model["kind"] != "control"]
     base, final = models[0], models[-1]

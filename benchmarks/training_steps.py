@@ -8,7 +8,8 @@ epochs, one thread. By turns, each in a process of its own:
 plain        trl.DPOTrainer as it comes: it asks the reference at every step
 precomputed  the same with precompute_ref_log_probs
 attention    the same with `engine.attention` in the place of torch's own grouped attention besides
-solon        `training.dpo` as it comes: besides, only tokens of answers are projected to the vocabulary
+solon        `training.dpo` as it comes: besides, only tokens of answers are projected to the vocabulary, and
+             the prompt of a pair's two answers is computed once
 
 CPU seconds are the process's, from a loaded model to the end of training: rows into tokens, the cached
 reference, every step. Losses are compared step by step. Then memory: `solon train --dry-run`'s estimate of

@@ -10,11 +10,12 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
+from training.methods import METHODS
+
 RECIPES = Path(__file__).parent.parent / "recipes"
 LAUNCHERS = sorted((RECIPES / "accelerate").glob("*.yaml"))
 EMBEDDED = sorted((RECIPES / "methods" / "embedded").glob("*.yaml"))
 LARGE = sorted((RECIPES / "methods" / "7b").glob("*.yaml"))
-NAMES = {"sft", "reward", "dpo", "orpo", "kto", "rrhf"}
 
 
 @pytest.mark.parametrize("file", LAUNCHERS, ids=lambda file: file.stem)
@@ -26,9 +27,14 @@ def test_accelerate_knows_every_key_of_its_settings(file: Path) -> None:
             assert key in known, f"{file.name}: {part}.{key}"
 
 
-def test_every_method_on_given_data_has_a_recipe_in_two_sizes() -> None:
-    assert {file.stem for file in EMBEDDED} >= NAMES
-    assert {file.stem for file in LARGE} >= NAMES
+def test_every_method_has_a_recipe_in_two_sizes() -> None:
+    assert {file.stem for file in EMBEDDED} == METHODS.keys()
+    assert {file.stem for file in LARGE} == METHODS.keys()
+
+
+@pytest.mark.parametrize("file", [*EMBEDDED, *LARGE], ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_a_recipe_trains_by_the_method_that_it_is_called_by(file: Path) -> None:
+    assert list(yaml.safe_load(file.read_text())["training"])[-1] == file.stem
 
 
 def test_every_recipe_is_in_order(tmp_path: Path) -> None:

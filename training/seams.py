@@ -24,6 +24,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from training.bradley_terry import centring, pair_losses
 from training.model import Progress, TrainingProgress
+from training.shared_prompts import pairs, shared_prompts
 
 REFERENCE_ADAPTER = "ref"
 """TRL's name for the frozen copy of an adapter that DPO trains further."""
@@ -99,7 +100,8 @@ class SoftRewardTrainer(RewardTrainer):
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
         asked = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-        outputs = model(**asked, use_cache=False)
+        with shared_prompts(model, pairs(inputs)):
+            outputs = model(**asked, use_cache=False)
         chosen, rejected = outputs.logits.squeeze(-1).float().chunk(2)
         losses = pair_losses(chosen, rejected, target=inputs["target"], margin=inputs["margin"])
         weight = cast("RewardConfig", self.args).center_rewards_coefficient or 0.0

@@ -4,6 +4,7 @@ In: token ids, and a loss. Out: trainers whose loop, memory and checkpoints are 
 losses are ours. `tests/test_training_seams.py` holds them to the pinned version.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from training.bradley_terry import pair_losses
 from training.seams import TargetCollator, note
+from training.shared_prompts import pairs, shared_prompts
 from training.tokens import IGNORED
 
 
@@ -82,7 +84,9 @@ class AnswerTrainer(SFTTrainer):
     ) -> Any:
         # The first token of a row is never predicted, and no answer begins there.
         tokens = inputs["completion_mask"].sum(dim=1)
-        loss = self.answer_loss(Answers(answer_logps(model, inputs), tokens, inputs))
+        with shared_prompts(model, inputs["groups"] if "groups" in inputs else pairs(inputs)):
+            logps = answer_logps(model, inputs)
+        loss = self.answer_loss(Answers(logps, tokens, inputs))
         note(self, loss.numbers)
         return loss.value
 
@@ -101,9 +105,18 @@ class TokenizedDPOTrainer(DPOTrainer):
         return dataset
 
     def compute_ref_log_probs(self, model: Any, inputs: Any) -> tuple[Tensor, Tensor]:
-        answer = super().compute_ref_log_probs(model, {k: v for k, v in inputs.items() if k != "target"})
+        with shared_prompts(model, pairs(inputs)):
+            answer = super().compute_ref_log_probs(model, {k: v for k, v in inputs.items() if k != "target"})
         self.on_reference()
         return answer
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *told: Any, **options: Any) -> Any:  # type: ignore[override]
+        with shared_prompts(model, pairs(inputs)), self._reference_shared(inputs):
+            return super().compute_loss(model, inputs, *told, **options)
+
+    def _reference_shared(self, inputs: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+        """The same for a reference with weights of its own."""
+        return shared_prompts(self.ref_model, pairs(inputs)) if self.ref_model else contextlib.nullcontext()
 
 
 class TokenizedKTOTrainer(KTOTrainer):
