@@ -79,6 +79,7 @@ bench-rlvr: $(VENV)/.ready-dev
 
 bench-training: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/training_steps.py
+	$(BIN)/python benchmarks/training_memory.py
 	$(BIN)/python benchmarks/ppo_memory.py
 
 bench-ppo-rival: $(VENV)/.ready-dev

@@ -1,4 +1,4 @@
-"""What a step of DPO costs beside plain TRL, by its parts, and how good the memory estimate is.
+"""What a step of DPO costs beside plain TRL, by its parts.
 
     python benchmarks/training_steps.py [--pairs 16] [--turns 3] [--lora] [--dtype float32]
 
@@ -12,8 +12,7 @@ solon        `training.dpo` as it comes: besides, only tokens of answers are pro
              the prompt of a pair's two answers is computed once
 
 CPU seconds are the process's, from a loaded model to the end of training: rows into tokens, the cached
-reference, every step. Losses are compared step by step. Then memory: `solon train --dry-run`'s estimate of
-three settings against the peak that the process came to.
+reference, every step. Losses are compared step by step.
 """
 
 import argparse
@@ -183,88 +182,19 @@ def show_speed(told: Mapping[str, Sequence[Told]]) -> None:
     print(f"bar: dpo-cpu-of-plain-trl {share:.2f} <={TARGET} {'ok' if share <= TARGET else 'short'}")
 
 
-MEMORY: Mapping[str, Mapping[str, object]] = {
-    "sft, LoRA": {"method": "sft", "use_peft": True},
-    "sft, all weights": {"method": "sft", "use_peft": False},
-    "dpo, LoRA, checkpointed": {"method": "dpo", "use_peft": True, "gradient_checkpointing": True},
-}
-"""What the estimate is held against, at two rows (DPO: pairs) of 512 tokens."""
-
-
-def peak(name: str) -> None:
-    """The bytes that training adds to a process that has everything imported, and the estimate of them."""
-    import resource
-
-    from engine.settings import ModelSettings
-    from training.dry_run import look
-    from training.methods import METHODS
-    from training.seams import quiet
-    from training.stage import trainer_arguments  # noqa: F401  (imported before the process is measured)
-
-    asked = dict(MEMORY[name])
-    method = METHODS[asked.pop("method")]  # pyright: ignore[reportArgumentType]
-    long = [{"role": "assistant", "content": "word " * 600}]
-    short = [{"role": "user", "content": "Go on."}]
-    other = [{"role": "assistant", "content": "other " * 600}]
-    row = (
-        {"messages": [*short, *long]}
-        if method.stage == "sft"
-        else {"prompt": short, "chosen": long, "rejected": other}
-    )
-    settings = method_settings(method.stage).model_validate(
-        asked | {"batch_size": 2, "gradient_accumulation_steps": 1, "max_length": 512, "epochs": 2}
-    )
-    model, data = ModelSettings(device="cpu"), [row] * 2
-    need = look(method, data, model=model, settings=settings, seed=0).need
-    before = _resident()
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        method(data, model=model, settings=settings, out=Path(folder, "out"), seed=0, card={}, samples=[])
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"estimated": need.total, "measured": most - before, "parts": dict(need.parts)}))
-
-
-def method_settings(name: str) -> Any:
-    from training.settings import DPOSettings, SFTSettings
-
-    return {"sft": SFTSettings, "dpo": DPOSettings}[name]
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def show_memory() -> None:
-    print("| memory of training, GB | estimated | measured peak | estimated / measured |")
-    print("| --- | --- | --- | --- |")
-    ratios: list[float] = []
-    for name in MEMORY:
-        told = in_a_process("--peak", name)
-        ratios.append(told["estimated"] / told["measured"])
-        print(f"| {name} | {told['estimated'] / 1e9:.2f} | {told['measured'] / 1e9:.2f} | {ratios[-1]:.2f} |")
-    worst = max(max(ratio, 1 / ratio) for ratio in ratios)
-    print(f"bar: memory-estimate-off-by {worst:.2f} <=1.50 {'ok' if worst <= 1.5 else 'short'}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--pairs", type=int, default=16)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--lora", action="store_true", help="train a LoRA adapter, not all weights")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--no-memory", action="store_true", help="leave the memory estimate out")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(Asked(**json.loads(given.child)))
-    elif given.peak:
-        peak(given.peak)
     else:
         print(f"{given.pairs} pairs, {EPOCHS} epochs, batches of {BATCH}, {given.dtype}, {given.turns} turns")
         show_speed(speed(given.pairs, given.turns, lora=given.lora, dtype=given.dtype))
-        if not given.no_memory:
-            show_memory()
 
 
 if __name__ == "__main__":
