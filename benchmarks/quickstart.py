@@ -9,6 +9,7 @@ and the bars: `bar: WHAT VALUE TARGET ok|short`. A bar holds for the mean over t
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -34,12 +35,16 @@ TARGETS = {"quickstart": Targets(20, 5, 10), "embedded-full": Targets(40, 5, 45)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Shares refused in percent, before and after, and how long the run took."""
+    """Shares refused in percent, before and after, and how long the run took.
+
+    CPU minutes are those of all threads: on a busy machine the run waits, and minutes say little.
+    """
 
     seed: int
     harmful: tuple[float, float]
     harmless: tuple[float, float]
     minutes: float
+    cpu_minutes: float
 
     @property
     def rises(self) -> tuple[float, float]:
@@ -64,15 +69,17 @@ def measure(recipe: Path, name: str, *, seed: int) -> Result:
     """One run with one seed, or what a finished one left."""
     out = ROOT / "runs" / "bench" / f"{name}-{seed}"
     clock = out.with_suffix(".seconds")
-    started = time.monotonic()
     command = ["solon", "run", str(recipe), "--out", str(out), "--set", f"seed={seed}"]
-    already = float(clock.read_text()) if clock.exists() else 0.0
+    took = json.loads(clock.read_text()) if clock.exists() else {"wall": 0.0, "cpu": 0.0}
     if not (out / "report.json").exists():
         out.parent.mkdir(parents=True, exist_ok=True)
+        begun = _clocks()
         try:
             subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=True)
         finally:
-            clock.write_text(str(already + time.monotonic() - started))
+            now = _clocks()
+            took = {name: took[name] + now[name] - begun[name] for name in took}
+            clock.write_text(json.dumps(took))
     report = json.loads((out / "report.json").read_text())
     models = [model for model in report["models"] if model["kind"] != "control"]
     base, final = models[0], models[-1]
@@ -80,8 +87,15 @@ def measure(recipe: Path, name: str, *, seed: int) -> Result:
         seed,
         (refused(base, "harmful"), refused(final, "harmful")),
         (refused(base, "harmless"), refused(final, "harmless")),
-        float(clock.read_text()) / 60,
+        took["wall"] / 60,
+        took["cpu"] / 60,
     )
+
+
+def _clocks() -> dict[str, float]:
+    """Seconds that have passed, and CPU seconds of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"wall": time.monotonic(), "cpu": used.ru_utime + used.ru_stime}
 
 
 def refused(model: dict, suite: str) -> float:
@@ -93,7 +107,8 @@ def line(result: Result) -> str:
     return (
         f"seed {result.seed}: harmful refused {result.harmful[0]:.1f} -> {result.harmful[1]:.1f} % "
         f"({harmful:+.1f} points), harmless refused {result.harmless[0]:.1f} -> {result.harmless[1]:.1f} % "
-        f"({harmless:+.1f} points), {result.minutes:.1f} minutes"
+        f"({harmless:+.1f} points), {result.minutes:.1f} minutes, "
+        f"{result.cpu_minutes:.1f} of CPU"
     )
 
 

@@ -166,7 +166,10 @@ class PlainReporter:
 
 @dataclass(slots=True)
 class _Log:
-    """Counts, and says so now and then; rates are those since the line before."""
+    """Counts, and says so now and then; rates are those since the line before.
+
+    The first count tells no rate: before it lie what an earlier sitting did and a wait for many rows at once.
+    """
 
     name: str
     total: int | None
@@ -177,6 +180,7 @@ class _Log:
     started: float = 0.0
     said_at: float = 0.0
     text: str = field(default="")
+    counted: bool = False
 
     def __post_init__(self) -> None:
         self.started = self.said_at = self.clock()
@@ -188,6 +192,9 @@ class _Log:
         self.done, self.total = done, self.total if total is None else total
         if self._is_due():
             self._say()
+        elif not self.counted:
+            self.said_done, self.said_at = self.done, self.clock()
+        self.counted = True
 
     def note(self, text: str) -> None:
         self.text = text
@@ -205,8 +212,9 @@ class _Log:
 
     def _say(self) -> None:
         now = self.clock()
-        rate = (self.done - self.said_done) / max(now - self.said_at, 1e-9)
-        self.say(f"{self.name}: {self._count()}, {_rate(rate)}{self._left(rate)}{self.noted()}")
+        rate = (self.done - self.said_done) / max(now - self.said_at, 1e-9) if self.counted else 0.0
+        told = f", {_rate(rate)}{self._left(rate)}" if rate > 0 else ""
+        self.say(f"{self.name}: {self._count()}{told}{self.noted()}")
         self.said_done, self.said_at = self.done, now
 
     def _count(self) -> str:
@@ -215,7 +223,7 @@ class _Log:
         return f"{self.done} of {self.total} ({100 * self.done // self.total} %)"
 
     def _left(self, rate: float) -> str:
-        if self.total is None or rate <= 0:
+        if self.total is None:
             return ""
         return f", about {duration((self.total - self.done) / rate)} left"
 

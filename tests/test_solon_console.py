@@ -44,7 +44,7 @@ def test_a_stage_says_how_far_it_is_every_tenth_of_the_way(
             progress.advance()
     lines = log.getvalue().splitlines()
     assert lines[0] == "03:04:05 critique: started, 40 to do"
-    assert lines[1] == "03:04:05 critique: 4 of 40 (10 %), 2.0/s, about 18 s left"
+    assert lines[1] == "03:04:05 critique: 5 of 40 (12 %), 2.0/s, about 18 s left"
     assert len(lines) == 11
     assert lines[-1] == "03:04:05 critique: done, 40 in 20 s"
 
@@ -56,9 +56,33 @@ def test_a_slow_stage_says_so_every_ten_seconds(plain: PlainReporter, log: io.St
             progress.advance()
         progress.note("loss 0.5")
     lines = log.getvalue().splitlines()
-    assert lines[1] == "03:04:05 label: 2 of 1000 (0 %), 5.0 s each, about 1:23:10 left"
-    assert len(lines) == 6
+    assert lines[1] == "03:04:05 label: 3 of 1000 (0 %), 5.0 s each, about 1:23:05 left"
+    assert len(lines) == 5
     assert lines[-1] == "03:04:05 label: done, 8 in 40 s; loss 0.5"
+
+
+def test_the_first_count_tells_no_rate(plain: PlainReporter, log: io.StringIO, watch: Watch) -> None:
+    """Rows are answered together: the first is done after a long wait, the others right behind it."""
+    with plain.stage("critique", total=1000) as progress:
+        watch.seconds += 500
+        for _ in range(4):
+            progress.advance()
+        watch.seconds += 60
+        progress.advance(60)
+    lines = log.getvalue().splitlines()
+    assert lines[1] == "03:04:05 critique: 1 of 1000 (0 %)"
+    assert lines[2] == "03:04:05 critique: 64 of 1000 (6 %), 1.1/s, about 14:51 left"
+
+
+def test_what_an_earlier_sitting_did_is_no_pace(plain: PlainReporter, log: io.StringIO, watch: Watch) -> None:
+    with plain.stage("critique", total=1000) as progress:
+        progress.move_to(500)
+        watch.seconds += 10
+        progress.advance(5)
+    assert (
+        log.getvalue().splitlines()[1]
+        == "03:04:05 critique: 505 of 1000 (50 %), 2.0 s each, about 16:30 left"
+    )
 
 
 def test_a_long_stage_writes_less_often(plain: PlainReporter, log: io.StringIO, watch: Watch) -> None:
@@ -84,7 +108,7 @@ def test_a_total_may_be_known_late_or_never(plain: PlainReporter, log: io.String
         progress.move_to(10, 20)
     lines = log.getvalue().splitlines()
     assert lines[0] == "03:04:05 sft: started"
-    assert lines[1] == "03:04:05 sft: 5, 2.0 s each"
+    assert lines[1] == "03:04:05 sft: 5"
     assert lines[2] == "03:04:05 sft: 10 of 20 (50 %), 2.0 s each, about 20 s left"
 
 

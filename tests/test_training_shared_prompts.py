@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaModel, MistralConfig, MistralForCausa
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
 from engine import attention
-from training.shared_prompts import fold, pairs, shared_prompts
+from training.shared_prompts import fold, pairs, prompts, shared_prompts
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 11, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
@@ -24,11 +24,14 @@ def llama() -> LlamaForCausalLM:
     return LlamaForCausalLM(LlamaConfig(**SHAPE)).eval()
 
 
-def padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids and their mask, padded on the right."""
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-    return ids, torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+def padded(rows: list[list[int]], *, left: list[int] | None = None) -> tuple[Tensor, Tensor]:
+    """Token ids and their mask, padded on the right, and on the left by so many."""
+    before = left or [0] * len(rows)
+    width = max(skip + len(row) for skip, row in zip(before, rows, strict=True))
+    around = [([0] * skip, [0] * (width - skip - len(row))) for skip, row in zip(before, rows, strict=True)]
+    ids = torch.tensor([start + row + end for (start, end), row in zip(around, rows, strict=True)])
+    mask = [start + [1] * len(row) + end for (start, end), row in zip(around, rows, strict=True)]
+    return ids, torch.tensor(mask)
 
 
 def hidden(model: LlamaForCausalLM, ids: Tensor, mask: Tensor) -> Tensor:
@@ -69,6 +72,19 @@ def test_groups_of_unequal_size_lie_one_below_the_other() -> None:
     assert folded.places.tolist() == [[0, 1, 0], [5, 6, 0], [5, 7, 8], [5, 9, 0]]
 
 
+def test_rows_that_are_padded_on_the_left_are_folded_from_where_they_begin() -> None:
+    ids, mask = padded([[5, 6, 7, 8], [5, 6, 9]], left=[0, 2])
+    folded = fold(ids, mask.bool(), torch.tensor([0, 0]))
+    assert folded.ids.tolist() == [[5, 6, 7, 8, 9]]
+    assert folded.places.tolist() == [[0, 1, 2, 3, 0], [0, 0, 0, 1, 4]]
+
+
+def test_rows_of_one_prompt_are_a_group() -> None:
+    ids = torch.tensor([[0, 3, 4, 9, 9], [3, 4, 4, 9, 9], [0, 3, 4, 8, 0]])
+    groups = prompts(ids, 2).tolist()
+    assert groups[0] == groups[2] != groups[1]
+
+
 def test_the_groups_of_a_batch_of_pairs() -> None:
     assert pairs({"input_ids": torch.zeros(6, 3)}).tolist() == [0, 1, 2, 0, 1, 2]
 
@@ -79,13 +95,17 @@ batches = st.lists(st.tuples(st.lists(token, min_size=1, max_size=9), answers), 
 
 
 @settings(max_examples=40, deadline=None)
-@given(batches, st.sampled_from(["sdpa", attention.register()]), st.randoms(use_true_random=False))
+@given(
+    batches, st.sampled_from(["sdpa", attention.register()]), st.booleans(), st.randoms(use_true_random=False)
+)
 def test_hidden_states_and_gradients_are_those_of_rows_by_themselves(
-    batch: list[tuple[list[int], list[list[int]]]], implementation: str, order: Any
+    batch: list[tuple[list[int], list[list[int]]]], implementation: str, by_prompt: bool, order: Any
 ) -> None:
     rows = [(number, prompt + answer) for number, (prompt, given) in enumerate(batch) for answer in given]
     order.shuffle(rows)
-    ids, mask = padded([row for _, row in rows])
+    longest = max(len(prompt) for prompt, _ in batch)
+    left = [longest - len(batch[number][0]) for number, _ in rows] if by_prompt else None
+    ids, mask = padded([row for _, row in rows], left=left)
     model = llama()
     model.set_attn_implementation(implementation)
     told: list[tuple[Tensor, list[Tensor]]] = []

@@ -21,6 +21,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from training.seams import REFERENCE_ADAPTER
 from training.seams_adapters import wearing
+from training.shared_prompts import prompts, shared_prompts
 
 
 class Learner(Protocol):
@@ -148,13 +149,14 @@ class SamplingTrainer(GRPOTrainer):
 
     def log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> tuple[Tensor, Tensor]:
         """Of the last `keep` tokens: log-probabilities under the policy, and its entropies; (rows, keep)."""
-        told, entropies, _ = self._get_per_token_logps_and_entropies(
-            self.model, ids, mask, keep, compute_entropy=True
-        )
+        with shared_prompts(cast("PreTrainedModel", self.model), prompts(ids, keep)):
+            told, entropies, _ = self._get_per_token_logps_and_entropies(
+                self.model, ids, mask, keep, compute_entropy=True
+            )
         return told.float(), cast("Tensor", entropies)
 
     def reference_log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> Tensor:
-        with self._reference() as model:
+        with self._reference() as model, shared_prompts(model, prompts(ids, keep)):
             return self._get_per_token_logps_and_entropies(model, ids, mask, keep)[0].float()
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:

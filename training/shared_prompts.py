@@ -1,15 +1,15 @@
 """Answers to one prompt in one row: what is before they part is computed once and seen by all of them.
 
-In: a batch of token ids whose rows share how they begin, as a pair or a ranked group does. Out: hidden states
-as if each row had been computed by itself. A folded row holds the common beginning and then each answer's
-own tokens, which see the beginning and themselves, at the positions that they have in their own row: rotary
-embeddings and causal attention ask for no more. With prompts of 70 tokens and answers of 24, a pair has 118
-tokens in the place of 188.
+In: a batch of token ids whose rows share how they begin: a pair, a ranked group, what was sampled to one
+prompt. Out: hidden states as if each row had been computed by itself. A folded row holds the common beginning
+and then each answer's own tokens, which see the beginning and themselves, at the positions that they have in
+their own row: rotary embeddings and causal attention ask for no more. With prompts of 70 tokens and answers
+of 24, a pair has 118 tokens in the place of 188.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -52,12 +52,29 @@ def pairs(batch: Mapping[str, Any]) -> Tensor:
     return torch.arange(rows // 2, device=batch["input_ids"].device).repeat(2)
 
 
+def prompts(ids: Tensor, answer: int) -> Tensor:
+    """The groups of rows whose last `answer` columns are answers: those with one prompt; shape (rows,)."""
+    return torch.unique(ids[:, : ids.shape[1] - answer], dim=0, return_inverse=True)[1]
+
+
 def fold(ids: Tensor, held: Tensor, groups: Tensor) -> Folded:
     """Rows of one group in one row.
 
-    `ids` of (rows, tokens); `held` is true where a token is one, from the first on; `groups` of (rows,), the
-    number of each row's group, counted from 0.
+    `ids` of (rows, tokens), padded on either side; `held` is true where a token is one; `groups` of (rows,),
+    the number of each row's group, counted from 0.
     """
+    if held[:, 0].all():
+        return _fold(ids, held, groups)
+    # Padded on the left: with every row moved to where it begins.
+    along = held.cumsum(dim=1) - 1
+    into, columns = along.where(held, ids.shape[1]), torch.arange(ids.shape[1], device=ids.device)
+    moved = torch.zeros_like(ids[:, :1]).repeat(1, ids.shape[1] + 1).scatter_(1, into, ids)[:, :-1]
+    folded = _fold(moved, columns < held.sum(dim=1)[:, None], groups)
+    return replace(folded, places=folded.places.gather(1, along.clamp(min=0)).where(held, 0))
+
+
+def _fold(ids: Tensor, held: Tensor, groups: Tensor) -> Folded:
+    """`fold` of rows that begin in the first column."""
     rows, tokens = ids.shape
     count = int(groups.max()) + 1
     along, numbers = (torch.arange(size, device=ids.device) for size in (tokens, rows))
@@ -94,8 +111,7 @@ def fold(ids: Tensor, held: Tensor, groups: Tensor) -> Folded:
 def shared_prompts(model: Module, groups: Tensor) -> Iterator[None]:
     """Have forward passes of `model` inside compute what rows of a group share once.
 
-    The batch is padded on the right. Where the model can't be asked so, or hardly anything is shared, it is
-    asked as ever.
+    Where the model can't be asked so, or hardly anything is shared, it is asked as ever.
     """
     backbone = _backbone(model)
     if not _can_fold(backbone):
