@@ -93,7 +93,7 @@ def _status(name: str) -> int:
 class _Heap(ctypes.Structure):
     """glibc's `struct mallinfo2`: ten numbers, of which the ninth are the bytes that hold nothing."""
 
-    _fields_ = [(f"number_{number}", ctypes.c_size_t) for number in range(1, 11)]  # noqa: RUF012
+    _fields_ = [(f"number_{number}", ctypes.c_size_t) for number in range(1, 11)]
 
 
 def _free() -> int:

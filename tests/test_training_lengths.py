@@ -36,3 +36,15 @@ def test_a_reward_models_conversations_have_no_prompt_of_their_own() -> None:
 def test_of_prompts_to_answer_there_are_no_answers() -> None:
     found = measure(Dataset.from_list([{"prompt_ids": [1] * 3, "prompt": "[]"}]))
     assert [each.name for each in found.lengths] == ["prompt", "whole"]
+
+
+def test_what_the_texts_of_a_row_share_is_counted_once_where_they_are_joined() -> None:
+    rows = [
+        # A prompt of 4, an answer of 3 and one of 5: they part at once.
+        {"prompt_ids": [1] * 4, "chosen_ids": [2] * 3, "rejected_ids": [3] * 5, "target": 1.0},
+        # A prompt of 6, and answers of 4 that begin alike with 2.
+        {"prompt_ids": [1] * 6, "chosen_ids": [2, 2, 4, 4], "rejected_ids": [2, 2, 5, 5], "target": 1.0},
+    ]
+    assert measure(Dataset.from_list(rows[:1])).joined == 4 + 3 + 5
+    assert measure(Dataset.from_list(rows)).joined == 6 + 2 + 2 + 2
+    assert measure(Dataset.from_list([{"prompt_ids": [1] * 3, "prompt": "[]"}])).joined == 3

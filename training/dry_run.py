@@ -91,11 +91,15 @@ def _batch(tokens: TokenizedRows, tokenizer: PreTrainedTokenizerBase, size: int)
 
 
 def _largest(sizes: Sizes, settings: TrainerSettings) -> Batch:
-    """A batch of which every text is as long as the longest."""
+    """A batch of which every text is as long as the longest; texts of one row share how they begin."""
     rows = settings.batch_size * sizes.texts
     sampled = getattr(settings, "generation_batch_size", None)
     if sampled is None:
-        return Batch(rows, sizes.longest, rows * sizes.learned)
+        groups = settings.batch_size if sizes.texts > 1 else 0
+        return Batch(rows, sizes.longest, rows * sizes.learned, groups=groups, joined=sizes.joined)
     answer = settings.max_completion_length or settings.max_length
-    rows *= 2 if isinstance(settings, OnlineDPOSettings) else 1  # a batch of pairs
-    return Batch(rows, sizes.longest + answer, rows * answer, sampled)
+    longest = sizes.longest + answer
+    if not isinstance(settings, OnlineDPOSettings):
+        return Batch(rows, longest, rows * answer, sampled)
+    # A batch of pairs, the two answers of each to one prompt.
+    return Batch(2 * rows, longest, 2 * rows * answer, sampled, groups=rows, joined=longest + answer)

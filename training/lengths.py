@@ -6,6 +6,7 @@ In: tokenized rows. Out: one `Lengths` for prompts, one for each kind of answer,
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,11 +36,14 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Lengths by what was measured; the most `texts` that a row holds, and the most `learned` in a text."""
+    """Lengths by what was measured; the most `texts` that a row holds, the most `learned` in a text, and the
+    most tokens of a row whose texts' common beginning counts once (`joined`).
+    """
 
     lengths: tuple[Lengths, ...]
     texts: int
     learned: int
+    joined: int
 
     @property
     def longest(self) -> int:
@@ -50,15 +54,16 @@ class Sizes:
 def measure(rows: "Dataset") -> Sizes:
     """Go through the rows once; nothing of them is kept but numbers."""
     counted: dict[str, array[int]] = {}
-    most_texts = most_learned = 0
+    most_texts = most_learned = most_joined = 0
     for made in _each(rows):
         most_texts = max(most_texts, len(made))
+        most_joined = max(most_joined, _joined(made))
         most_learned = max(most_learned, *(text.learned_tokens for text in made))
         for name, tokens in _counts(made):
             counted.setdefault(name, array("l")).append(tokens)
     whole = counted.pop(WHOLE)
     found = [_lengths(name, tokens) for name, tokens in {**counted, WHOLE: whole}.items()]
-    return Sizes(tuple(found), most_texts, most_learned)
+    return Sizes(tuple(found), most_texts, most_learned, most_joined)
 
 
 def _each(rows: "Dataset") -> Iterator[list[Text]]:
@@ -66,6 +71,12 @@ def _each(rows: "Dataset") -> Iterator[list[Text]]:
         part = rows[start : start + _READ]
         for number in range(len(next(iter(part.values())))):
             yield texts({name: values[number] for name, values in part.items()})
+
+
+def _joined(row: Sequence[Text]) -> int:
+    alike = zip(*(text.ids for text in row), strict=False)
+    shared = sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, alike))
+    return shared + sum(len(text.ids) - shared for text in row)
 
 
 def _counts(row: Sequence[Text]) -> Iterator[tuple[str, int]]:

@@ -20,6 +20,7 @@ from trl.trainer import utils as trl_utils
 from engine.reward_head import HEAD
 from training.alive import Alive
 from training.load import Precision
+from training.shared_prompts import WORTH, can_fold
 from training.skeleton import base_of
 
 _TOLD = ("log_probs", "entropy", "mean_logits", "is_top1")
@@ -30,12 +31,16 @@ _TOLD = ("log_probs", "entropy", "mean_logits", "is_top1")
 class Batch:
     """The largest forward pass: `rows` texts of `tokens` each, `learned` of them in all; `sampled`: answers
     that are sampled at once.
+
+    `groups` of texts, each in a row of `joined` tokens, if what they share is computed once; 0: none share.
     """
 
     rows: int
     tokens: int
     learned: int
     sampled: int = 0
+    groups: int = 0
+    joined: int = 0
 
 
 def rehearsed(
@@ -79,11 +84,9 @@ def _lay_out(built: PreTrainedModel | PeftModel, device: torch.device, *, checkp
 
 def _pass(base: PreTrainedModel, batch: Batch, chosen: Precision, alive: Alive) -> None:
     alive.stage = "activations"
-    ids = torch.zeros(batch.rows, batch.tokens, dtype=torch.long, device=chosen.device)
     half = chosen.compute is not torch.float32
     with torch.autocast(chosen.device.type, dtype=chosen.compute, enabled=half):
-        layers = cast("torch.nn.Module", getattr(base, base.base_model_prefix))
-        hidden = layers(input_ids=ids, attention_mask=_mask(ids), use_cache=False).last_hidden_state
+        hidden = _hidden(base, batch, chosen.device)
         hidden.register_hook(lambda _: setattr(alive, "stage", "backward"))
         if hasattr(base, HEAD):
             loss = getattr(base, HEAD)(hidden).float().sum()
@@ -95,10 +98,21 @@ def _pass(base: PreTrainedModel, batch: Batch, chosen: Precision, alive: Alive) 
     loss.backward()
 
 
-def _mask(ids: Tensor) -> Tensor | None:
-    """The mask of a batch in which a text is shorter than the longest; a text alone needs none."""
-    rows, tokens = ids.shape
-    return None if rows == 1 else torch.ones(rows, 1, tokens, tokens, dtype=torch.bool, device=ids.device)
+def _hidden(base: PreTrainedModel, batch: Batch, device: torch.device) -> Tensor:
+    """What the layers make of the batch, (rows, tokens, d): of all texts, or of groups that are joined."""
+    layers = cast("Any", base.base_model)
+    whole, joined = batch.rows * batch.tokens, batch.groups * batch.joined
+    folded = 0 < joined <= WORTH * whole and can_fold(layers)
+    rows, tokens = (batch.groups, batch.joined) if folded else (batch.rows, batch.tokens)
+    ids = torch.zeros(rows, tokens, dtype=torch.long, device=device)
+    # In a batch without a mask all texts have one length.
+    mask = torch.ones(rows, 1, tokens, tokens, dtype=torch.bool, device=device)
+    asked = {"attention_mask": mask} if folded or rows > 1 else {}
+    hidden = layers(input_ids=ids, use_cache=False, **asked).last_hidden_state
+    if not folded:
+        return hidden
+    places = torch.zeros(whole, dtype=torch.long, device=device)
+    return hidden.flatten(0, 1).index_select(0, places).view(batch.rows, batch.tokens, -1)
 
 
 def _log_probs(base: PreTrainedModel, hidden: Tensor, learned: int) -> Tensor:

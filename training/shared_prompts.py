@@ -23,7 +23,7 @@ from engine import attention
 _MASKED = ("sdpa", attention.NAME)
 """Implementations of attention that take a mask of every query and key."""
 
-_WORTH = 0.95
+WORTH = 0.95
 """The share of a batch's tokens above which it is left as it is."""
 
 
@@ -114,7 +114,7 @@ def shared_prompts(model: Module, groups: Tensor) -> Iterator[None]:
     Where the model can't be asked so, or hardly anything is shared, it is asked as ever.
     """
     backbone = _backbone(model)
-    if not _can_fold(backbone):
+    if not can_fold(backbone):
         yield
         return
     pending: list[Folded] = []
@@ -122,7 +122,7 @@ def shared_prompts(model: Module, groups: Tensor) -> Iterator[None]:
     def before(_: Module, args: tuple[Any, ...], asked: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
         ids, held = args[0] if args else asked["input_ids"], asked["attention_mask"].bool()
         folded = fold(ids, held, groups)
-        if folded.ids.numel() > _WORTH * ids.numel():
+        if folded.ids.numel() > WORTH * ids.numel():
             return args, asked
         pending.append(folded)
         told = {"input_ids": folded.ids, "attention_mask": folded.mask, "position_ids": folded.positions}
@@ -150,7 +150,7 @@ def _backbone(model: Module) -> Any:
     return (inner.get_base_model() if isinstance(inner, PeftModel) else inner).base_model
 
 
-def _can_fold(backbone: Any) -> bool:
+def can_fold(backbone: Any) -> bool:
     """Whether only causal attention and rotary positions tell tokens apart.
 
     Windows and states go by where a token lies in its row, and a router's balance by how many tokens there
