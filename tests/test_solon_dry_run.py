@@ -53,7 +53,7 @@ def test_a_method_is_looked_at_and_nothing_is_written(
     assert "3 rows to learn from, 1 dropped (1 x the prompt has more than" in told
     assert "optimizer steps of 2 x 1 rows" in told
     assert "(100.0 %)" in told
-    assert "sampling" in told
+    assert "activations" in told
     assert sorted(project.rglob("*")) == before
 
 

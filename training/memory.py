@@ -42,11 +42,33 @@ def needed(model: ModelSettings, settings: TrainerSettings, batch: Batch, *, rat
     chosen = precision(model, settings)
     built = skeleton(model, settings, rates=rates)
     weights = list(built.parameters())
+    parameters = sum(weight.numel() for weight in weights)
     trained = sum(weight.numel() for weight in weights if weight.requires_grad)
     held = sum(weight.numel() * weight.element_size() for weight in weights)
-    # PPO's critic learns beside the policy. Its own forward and backward pass are over before the policy's
-    # begin, but for its gradients.
+    # PPO's critic learns beside the policy.
     learners = 2 if isinstance(settings, PPOSettings) else 1
+    parts = {
+        "weights": held,
+        "other models": _beside(model, settings, held=held, trained=trained),
+        "optimizer": learners * 2 * _FLOAT32 * trained,
+        **_busiest(built, batch, chosen, settings=settings, beside=(learners - 1) * _FLOAT32 * trained),
+    }
+    return Need(parameters, trained, {name: size for name, size in parts.items() if size})
+
+
+def _busiest(
+    built: PreTrainedModel | PeftModel,
+    batch: Batch,
+    chosen: Precision,
+    *,
+    settings: TrainerSettings,
+    beside: int,
+) -> Mapping[str, int]:
+    """What comes and goes, at its most: in a step, or while answers are sampled before it.
+
+    `beside` are gradients of what has gone through its own forward and backward pass before.
+    """
+    sampling = {"sampling": _cache(built, batch, chosen)}
     step = rehearsed(
         built,
         batch,
@@ -54,18 +76,8 @@ def needed(model: ModelSettings, settings: TrainerSettings, batch: Batch, *, rat
         checkpointed=settings.gradient_checkpointing,
         accumulated=settings.gradient_accumulation_steps > 1,
     )
-    beside = (learners - 1) * _FLOAT32 * trained
     step = {**step, "gradients": step.get("gradients", 0) + beside}
-    # Answers are sampled before a step, not during one.
-    sampling = {"sampling": _cache(built, batch, chosen)}
-    parts = {
-        "weights": held,
-        "other models": _beside(model, settings, held=held, trained=trained),
-        "optimizer": learners * 2 * _FLOAT32 * trained,
-        **max(step, sampling, key=lambda taken: sum(taken.values())),
-    }
-    parameters = sum(weight.numel() for weight in weights)
-    return Need(parameters, trained, {name: size for name, size in parts.items() if size})
+    return max(step, sampling, key=lambda taken: sum(taken.values()))
 
 
 def _beside(model: ModelSettings, settings: TrainerSettings, *, held: int, trained: int) -> int:
