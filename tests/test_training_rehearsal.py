@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 from training_fixtures import dpo_settings, reward_settings, sft_settings, tiny, tiny_model
 from trl.trainer import utils as trl_utils
 
+from training.alive import Alive
 from training.load import precision
-from training.rehearsal import Batch, rehearsed
+from training.rehearsal import Batch, InPlace, rehearsed
 from training.settings import TrainerSettings
 from training.skeleton import skeleton
 
@@ -39,6 +41,14 @@ def test_logits_on_a_cpu_take_a_tile_and_seven_copies_of_it(tiny_model: Path) ->
     rows = 4 * 64
     logits = taken(tiny_model, sft_settings(), Batch(rows=4, tokens=64, learned=rows))["logits"]
     assert logits == pytest.approx(rows * (4 * WORDS + (4 * 7 + 1) * VOCABULARY), rel=0.02)
+
+
+def test_logits_on_a_gpu_take_one_tile_and_gradients() -> None:
+    hidden, head = torch.ones(10, 64, requires_grad=True), torch.ones(VOCABULARY, 64, requires_grad=True)
+    with Alive([hidden, head]) as alive:
+        InPlace.apply(hidden, head).sum().backward()
+    gradients = 4 * 64 * (10 + VOCABULARY)
+    assert sum(alive.most.values()) == pytest.approx(10 * 4 * WORDS + gradients, rel=0.01)
 
 
 def test_activations_grow_with_the_rows_and_checkpoints_keep_an_input_a_layer(tiny_model: Path) -> None:

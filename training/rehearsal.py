@@ -120,7 +120,7 @@ def _log_probs(base: PreTrainedModel, hidden: Tensor, learned: int) -> Tensor:
     places = torch.zeros(learned, dtype=torch.long, device=hidden.device)
     asked, head = hidden.flatten(0, 1)[places], cast("Any", base.get_output_embeddings())
     if hidden.device.type != "cpu":
-        return cast("Tensor", _InPlace.apply(asked, head.weight))
+        return cast("Tensor", InPlace.apply(asked, head.weight))
     options = (1.0, _words(), None, 1.0, _TOLD)
     function = chunked_logprob.ChunkedLogProbFunction
     return cast("Any", function.apply(asked, head.weight, head.bias, places, *options))[0]
@@ -131,7 +131,7 @@ def _words() -> int:
     return trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE  # pyright: ignore[reportPrivateUsage]
 
 
-class _InPlace(torch.autograd.Function):
+class InPlace(torch.autograd.Function):
     """What the same takes where Triton is, whose kernels turn a tile of logits into its gradient where it
     lies: the tile, and gradients in float32.
     """
