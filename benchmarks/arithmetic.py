@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes" / "arithmetic"
 WORKED, LEARNED, HELD_OUT = (RECIPE / f"{name}.jsonl" for name in ("worked", "sums", "sums_heldout"))
-SHOWN, TRAIN, TEST = 16, 160, 240
+SHOWN, TRAIN, TEST = 32, 160, 240
 SYSTEM = "Answer in a tag."
 RISE = 0.05
 """What the lower end of the interval of GRPO's rise, over all seeds, is held against."""

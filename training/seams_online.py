@@ -149,7 +149,7 @@ class SamplingTrainer(GRPOTrainer):
 
     def log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> tuple[Tensor, Tensor]:
         """Of the last `keep` tokens: log-probabilities under the policy, and its entropies; (rows, keep)."""
-        with shared_prompts(cast("PreTrainedModel", self.model), prompts(ids, keep)):
+        with shared_prompts(self.model, prompts(ids, keep)):
             told, entropies, _ = self._get_per_token_logps_and_entropies(
                 self.model, ids, mask, keep, compute_entropy=True
             )

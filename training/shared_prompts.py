@@ -10,7 +10,7 @@ of 24, a pair has 118 tokens in the place of 188.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import extract_model_from_parallel
@@ -108,7 +108,7 @@ def _fold(ids: Tensor, held: Tensor, groups: Tensor) -> Folded:
 
 
 @contextmanager
-def shared_prompts(model: Module, groups: Tensor) -> Iterator[None]:
+def shared_prompts(model: object, groups: Tensor) -> Iterator[None]:
     """Have forward passes of `model` inside compute what rows of a group share once.
 
     Where the model can't be asked so, or hardly anything is shared, it is asked as ever.
@@ -144,9 +144,9 @@ def shared_prompts(model: Module, groups: Tensor) -> Iterator[None]:
             hook.remove()
 
 
-def _backbone(model: Module) -> Any:
+def _backbone(model: object) -> Any:
     """The layers below the head, which take token ids and give hidden states."""
-    inner: Any = extract_model_from_parallel(model)
+    inner: Any = extract_model_from_parallel(cast("Module", model))
     return (inner.get_base_model() if isinstance(inner, PeftModel) else inner).base_model
 
 
