@@ -158,6 +158,25 @@ def test_scoring_only_the_labelled_tokens_gives_trls_numbers(tiny_model: Path) -
     torch.testing.assert_close(found[0], found[1])
 
 
+def test_narrower_tiles_of_logits_give_the_same_numbers(tiny_model: Path) -> None:
+    assert "_CHUNKED_LOGPROB_CHUNK_SIZE," in inspect.getsource(trl_utils.add_fused_lm_head)
+    ids = torch.arange(24).reshape(2, 12)
+    ours = trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE  # pyright: ignore[reportPrivateUsage]
+    found = []
+    for words in (32_768, ours, 7):
+        model = AutoModelForCausalLM.from_pretrained(tiny_model)
+        trl_utils.add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+        trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE = words  # pyright: ignore[reportPrivateUsage]
+        try:
+            output = model(input_ids=ids, labels=ids, fused_lm_head=True)
+            output.log_probs.sum().backward()
+        finally:
+            trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE = ours  # pyright: ignore[reportPrivateUsage]
+        found.append((output.log_probs, output.entropy, model.model.embed_tokens.weight.grad))
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0], found[2])
+
+
 def test_the_engines_attention_has_the_usual_gradients_with_padding(tiny_model: Path) -> None:
     ids = torch.arange(36).reshape(3, 12)
     mask = (torch.arange(12) < torch.tensor([[12], [7], [3]])).long()
