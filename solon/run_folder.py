@@ -19,8 +19,9 @@ from labeling.pair_settings import Export
 from pipeline.disk import is_full, write_whole
 from pipeline.journal import locked
 from prompts.render import VARIABLES
+from solon.loaded_recipe import LoadedRecipe
 from solon.overrides import override
-from solon.recipe import LoadedRecipe, Recipe, Source
+from solon.recipe import Recipe, Source
 from solon.recipe_yaml import resolved_yaml
 from solon.rows import is_hub_id
 

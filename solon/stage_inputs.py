@@ -15,9 +15,10 @@ from evaluation.grader import AGREEMENT
 from labeling.pair_settings import Export
 from labeling.settings import MAKING_PAIRS
 from pipeline.shards import read_manifest
+from solon.loaded_recipe import LoadedRecipe
 from solon.progress import Progress
-from solon.recipe import LEARN_FROM_LABELS, ONLINE, POLICIES, LoadedRecipe, Stage
 from solon.run_folder import RUN_ONLY, RunFolder
+from solon.stage import LEARN_FROM_LABELS, ONLINE, POLICIES, Stage
 from training.settings import MethodName, TrainerSettings
 
 Part = Callable[[LoadedRecipe, Mapping[str, str]], dict[str, object]]

@@ -24,10 +24,11 @@ from solon.errors import BadInputError
 from solon.evaluation_problems import evaluation_problems
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
+from solon.loaded_recipe import LoadedRecipe
 from solon.models import model_problems, reward_model_problems
 from solon.programs import prompts_to_answer
-from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
 from solon.run_folder import RunFolder, objection_to
+from solon.stage import LEARN_FROM_LABELS, ONLINE, SECTIONS, Stage
 from solon.suites import held_out, suite_problems
 from training.reward_part import RUN
 from training.settings import OnlineSettings, TrainerSettings
