@@ -28,7 +28,7 @@ Part = Callable[[LoadedRecipe, Mapping[str, str]], dict[str, object]]
 def made_from(
     stage: Stage, loaded: LoadedRecipe, files: Mapping[str, str], *, folder: RunFolder, progress: Progress
 ) -> str:
-    """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
+    """The digest of a stage's inputs; `files` are those of `input_digests`."""
     parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
     left_out = {"audit", *get_args(MethodName)} - set(loaded.recipe.stages)
     if stage in ONLINE and stage not in loaded.recipe.asks_online:
