@@ -4,6 +4,7 @@ In: a run's recipe and folder, or what stands on the command line. Out: checkpoi
 reach them, base first. What is missing is told before anything loads.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from training.settings import MethodName
 BASE = "base"
 _STEP = re.compile(r"checkpoint-(\d+)")
 _PARTIAL = ".partial"
+_TRAINER_STATE = "trainer_state.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +113,16 @@ def is_run(path: Path) -> bool:
 
 
 def _steps(loaded: LoadedRecipe, out: Path, *, method: MethodName | str, run: str) -> Iterator[Evaluated]:
-    """Kept checkpoints of a finished training, and those of one that is not finished, in the steps' order."""
+    """Kept checkpoints of a finished training, and those of one that is not finished, in the steps' order.
+
+    That of the last step is the model itself, and is not measured twice.
+    """
+    last = _last_step(out)
     for place in (out / CHECKPOINTS, out.with_name(out.name + _PARTIAL) / CHECKPOINTS):
         steps = {
             int(match[1]): path
             for path in place.glob("checkpoint-*")
-            if (match := _STEP.fullmatch(path.name))
+            if (match := _STEP.fullmatch(path.name)) and int(match[1]) != last
         }
         for step, path in sorted(steps.items()):
             if (path / "adapter_config.json").exists() or (path / "config.json").exists():
@@ -124,6 +130,12 @@ def _steps(loaded: LoadedRecipe, out: Path, *, method: MethodName | str, run: st
                 yield _evaluated(
                     loaded, path, Checkpoint(name, "step", str(path), run, loaded.recipe.seed, step)
                 )
+
+
+def _last_step(out: Path) -> int | None:
+    """Where a training that is finished ended; None of one that is not."""
+    state = out / _TRAINER_STATE
+    return int(json.loads(state.read_text())["global_step"]) if state.is_file() else None
 
 
 def _evaluated(loaded: LoadedRecipe, folder: Path, checkpoint: Checkpoint) -> Evaluated:

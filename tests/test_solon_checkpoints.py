@@ -48,6 +48,18 @@ def test_the_base_comes_first_and_each_policy_after_its_own_steps(
     assert [each.model.adapter for each in found[:2]] == [None, run.model("sft").resolve()]
 
 
+def test_the_last_checkpoint_of_a_finished_training_is_the_model_itself(
+    tmp_path: Path, loaded: LoadedRecipe
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    adapter(run.model("sft"))
+    adapter(run.model("dpo"))
+    (run.model("dpo") / "trainer_state.json").write_text('{"global_step": 100}')
+    for step in (20, 100):
+        adapter(run.model("dpo") / "checkpoints" / f"checkpoint-{step}")
+    assert [each.name for each in of_run(loaded, run)] == ["base", "sft", "dpo-step-20", "dpo"]
+
+
 def test_a_model_of_its_own_stands_in_place_of_the_assistant(tmp_path: Path, loaded: LoadedRecipe) -> None:
     run = RunFolder(tmp_path / "run")
     adapter(run.model("dpo"))
