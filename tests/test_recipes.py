@@ -11,6 +11,8 @@ from accelerate.commands.config.config_args import ClusterConfig, load_config_fr
 from accelerate.commands.launch import launch_command_parser
 
 from training.methods import METHODS
+from training.sampling import check_processes
+from training.settings import MethodName, TrainingSettings
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 LAUNCHERS = sorted((RECIPES / "accelerate").glob("*.yaml"))
@@ -58,6 +60,17 @@ def test_every_recipe_is_in_order(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("is in order") == len(EMBEDDED) + len(LARGE)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("method", ["ppo", "grpo", "online_dpo"])
+def test_rollouts_of_large_recipes_fit_one_process_and_eight(
+    method: MethodName, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = yaml.safe_load((RECIPES / "methods" / "7b" / f"{method}.yaml").read_text())
+    settings = TrainingSettings.model_validate(recipe["training"])
+    monkeypatch.setenv("WORLD_SIZE", str(count))
+    check_processes(getattr(settings, method))
 
 
 @pytest.mark.parametrize("file", LARGE, ids=lambda file: file.stem)

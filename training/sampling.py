@@ -41,7 +41,7 @@ def check_processes(settings: OnlineSettings) -> None:
     if processes.divided():
         raise TrainingError(
             "answers are sampled from a whole model, of which each process here holds a part\n"
-            "launch it with recipes/accelerate/eight_gpus.yaml and use_peft: true, which gives each the whole; "
+            "launch it with recipes/accelerate/eight_gpus.yaml, which gives each the whole, with LoRA; "
             "what does not fit on a GPU so is for `solon export openrlhf` or `verl`"
         )
     count, answers = processes.count(), settings.generation_batch_size
