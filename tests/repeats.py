@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
+    LlamaModel,
 )
 
 ANSWER = 8
@@ -42,6 +44,10 @@ class Repeats(LlamaForCausalLM):
         return torch.cat([input_ids, torch.tensor(answers, device=input_ids.device)], 1)
 
 
+class RepeatsLayers(LlamaModel):
+    config_class = RepeatsConfig
+
+
 class RepeatsHead(LlamaForSequenceClassification):
     config_class = RepeatsConfig
 
@@ -55,6 +61,7 @@ def _answer(prompt: tuple[int, ...], time: int) -> list[int]:
 
 
 AutoConfig.register("repeats", RepeatsConfig)
+AutoModel.register(RepeatsConfig, RepeatsLayers)
 AutoModelForCausalLM.register(RepeatsConfig, Repeats)
 AutoModelForSequenceClassification.register(RepeatsConfig, RepeatsHead)
 

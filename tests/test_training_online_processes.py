@@ -60,23 +60,22 @@ def logged(folder: Path) -> list[dict[str, float]]:
 def test_two_processes_learn_from_given_answers_what_one_learns(
     case: str, together: Path, tmp_path: Path
 ) -> None:
-    """Every number of the log, and the weights in the end, over two rollouts."""
+    """Every number of the log, and the weights in the end, over two rollouts: on one thread, bit for bit."""
     name, changes = CASES[case]
     train(name, together, tmp_path / case, together=1, **changes)
     one, two = logged(tmp_path / case), logged(together / "two" / case)
     assert len(one) == len(two)
     for alone, shared in zip(one, two, strict=True):
-        assert shared == pytest.approx(alone, rel=1e-3, abs=1e-5)
+        assert shared == pytest.approx(alone, rel=1e-4, abs=1e-6)
     file = WEIGHTS[changes.get("use_peft", True)]
     learned, weights = load_file(tmp_path / case / file), load_file(together / "two" / case / file)
     for key, weight in learned.items():
-        torch.testing.assert_close(weights[key], weight, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(weights[key], weight, rtol=1e-4, atol=1e-6)
 
 
 def test_every_process_ends_with_the_same_weights(seen: tuple[dict[str, Any], dict[str, Any]]) -> None:
     first, second = seen
     assert [first[case] for case in CASES] == [second[case] for case in CASES]
-    assert len({first[case] for case in CASES}) == len(CASES)
 
 
 @pytest.mark.parametrize("case", list(SAMPLED))
@@ -94,8 +93,9 @@ def test_the_first_process_scores_what_both_have_sampled(
     first, second = (each["heard"] for each in seen)
     assert second == []
     assert all(len(answers) == 8 for answers in first)
-    # Answers to other prompts, drawn by another process: no two beginnings are alike by chance.
-    assert all(len(set(answers)) > 4 for answers in first)
+    # From one random state a policy that knows nothing would say the same to all prompts.
+    shares = zip(first[0][:4], first[0][4:], strict=True)
+    assert all(one != other for one, other in shares)
 
 
 def test_an_error_ends_all_processes_with_the_same_words(
