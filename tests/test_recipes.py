@@ -10,9 +10,10 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
+from solon.recipe import load_recipe
 from training.methods import METHODS
 from training.sampling import check_processes
-from training.settings import MethodName, TrainingSettings
+from training.settings import MethodName
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 LAUNCHERS = sorted((RECIPES / "accelerate").glob("*.yaml"))
@@ -67,10 +68,10 @@ def test_every_recipe_is_in_order(tmp_path: Path) -> None:
 def test_rollouts_of_large_recipes_fit_one_process_and_eight(
     method: MethodName, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = yaml.safe_load((RECIPES / "methods" / "7b" / f"{method}.yaml").read_text())
-    settings = TrainingSettings.model_validate(recipe["training"])
+    settings = load_recipe(RECIPES / "methods" / "7b" / f"{method}.yaml").online(method)
+    assert settings is not None
     monkeypatch.setenv("WORLD_SIZE", str(count))
-    check_processes(getattr(settings, method))
+    check_processes(settings)
 
 
 @pytest.mark.parametrize("file", LARGE, ids=lambda file: file.stem)
