@@ -47,14 +47,12 @@ PROMPTS = [{"prompt": [{"role": "user", "content": f"{number} and {number}?"}]} 
 SCORED = ({"function": "letters"}, {"reward_model": "rates", "normalize": False, "weight": 0.5})
 
 CASES: Mapping[str, tuple[MethodName, Mapping[str, Any]]] = {
-    "ppo-shared": ("ppo", {"reward_funcs": SCORED, "kl_target": 1.0}),
+    "ppo-shared": ("ppo", {"reward_funcs": SCORED, "kl_target": 1.0, "gradient_checkpointing": True}),
     "ppo-apart": ("ppo", {"use_peft": False, "value_warmup": 1}),
     "grpo": ("grpo", {"num_generations": 4, "generation_batch_size": 16, "num_iterations": 2, "epochs": 1}),
-    "online_dpo": ("online_dpo", {"generation_batch_size": 8, "batch_size": 1, "reward_funcs": ()}),
-    "online_dpo-ahead": (
-        "online_dpo",
-        {"generation_batch_size": 8, "batch_size": 1, "reward_funcs": (), "judge_ahead": True},
-    ),
+    # Ties leave some steps with a pair for one process only, and some with none.
+    "online_dpo-ties": ("online_dpo", {"batch_size": 1, "reward_funcs": ({"function": "coarse"},)}),
+    "online_dpo-ahead": ("online_dpo", {"batch_size": 1, "reward_funcs": (), "judge_ahead": True}),
 }
 """Given answers: two processes are held against one."""
 
@@ -74,6 +72,10 @@ def letters(_prompts: Sequence[Conversation], completions: Sequence[str]) -> lis
     return [sum(mark.isalpha() for mark in text) / 8 for text in completions]
 
 
+def coarse(prompts: Sequence[Conversation], completions: Sequence[str]) -> list[float]:
+    return [float(score > 0.25) for score in letters(prompts, completions)]
+
+
 def listens(prompts: Sequence[Conversation], completions: Sequence[str]) -> list[float]:
     heard.append(list(completions))
     return letters(prompts, completions)
@@ -83,7 +85,7 @@ def fails(_prompts: Sequence[Conversation], _completions: Sequence[str]) -> list
     raise RuntimeError("no scores today")
 
 
-FUNCTIONS.update({"letters": letters, "listens": listens, "fails": fails})
+FUNCTIONS.update({"letters": letters, "coarse": coarse, "listens": listens, "fails": fails})
 
 
 def train(
@@ -170,9 +172,11 @@ def launched(folder: Path) -> dict[str, Any]:
         seen[f"{case}-kept"] = sorted(path.name for path in cut.parent.glob("*.partial/checkpoints/*"))
         train(name, folder, cut, **options)
     seen["heard"] = heard
-    fault = {"reward_funcs": ({"function": "fails"},)}
+    fault: dict[str, Any] = {"reward_funcs": ({"function": "fails"},)}
     seen["fails"] = told(lambda: train("grpo", folder, folder / "fails", together=2, **fault))
-    odd = {"generation_batch_size": 12, "num_generations": 6}
+    away: dict[str, Any] = {"max_kl": 1e-9, "learning_rate": 0.05, "num_generations": 2}
+    seen["away"] = told(lambda: train("grpo", folder, folder / "away", together=2, **away))
+    odd: dict[str, Any] = {"generation_batch_size": 12, "num_generations": 6}
     seen["odd"] = told(lambda: train("grpo", folder, folder / "odd", together=2, batch_size=4, **odd))
     seen["share"] = told(lambda: processes.spread(range(4), _second_fails))
     seen["sum"] = _sum()
@@ -201,3 +205,4 @@ if __name__ == "__main__":
     at = Path(sys.argv[1])
     found = launched(at)
     (at / f"seen-{os.environ['RANK']}.json").write_text(json.dumps(found))
+    processes.leave()

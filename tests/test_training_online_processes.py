@@ -104,6 +104,7 @@ def test_an_error_ends_all_processes_with_the_same_words(
     for found in seen:
         assert found["fails"] == "the reward fails failed: RuntimeError: no scores today"
         assert found["share"] == "no [2, 3]"
+        assert "nats from the reference, and max_kl is 1e-09" in found["away"]
         assert "no multiple of batch_size x gradient_accumulation_steps x 2 processes = 8" in found["odd"]
         assert "set generation_batch_size: 24" in found["odd"]
 

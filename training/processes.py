@@ -136,3 +136,10 @@ def wait() -> None:
     """Go on when all processes are here."""
     if count() > 1:
         PartialState().wait_for_everyone()
+
+
+def leave() -> None:
+    """Part from the others when all are done: whoever just ends may abort while its lines are still open."""
+    if count() > 1:
+        wait()
+        PartialState().destroy_process_group()
