@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.settings import ModelSettings
     from labeling.audit.estimate import Estimate
-    from solon.recipe import LoadedRecipe
+    from solon.loaded_recipe import LoadedRecipe
     from training.settings import GRPOSettings
     from training.verifiers.attempt import Attempt
     from training.verifiers.settings import VerifierSettings
@@ -255,7 +255,7 @@ def main() -> None:
     if arguments.write:
         write()
         return
-    from solon.recipe import load_recipe
+    from solon.loaded_recipe import load_recipe
 
     recipe = load_recipe(RECIPE)
     if arguments.control is not None:

@@ -33,7 +33,7 @@ from labeling.methods.method import FIRST, SECOND
 from prompts.message import Prompt
 from solon.audit import audit_pairs, judge_recipe
 from solon.console import PlainReporter
-from solon.recipe import LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 from solon.run import run
 from solon.run_folder import RunFolder, open_run_folder
 

@@ -34,7 +34,7 @@ from pipeline.journal import Journal
 from pipeline.runner import collect, run_rows
 from solon.audit import judge_recipe
 from solon.engines import in_flight, open_roles
-from solon.recipe import LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 from solon.terminal import hush_libraries
 
 Pairs = Mapping[str, Sequence[HumanPair]]

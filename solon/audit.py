@@ -23,8 +23,9 @@ from labeling.trust import Trust
 from labeling.votes.human import SOURCE as VOTES
 from pipeline.rows import InputError
 from solon.annotate import voted_pairs
+from solon.loaded_recipe import LoadedRecipe, is_recipe, load_recipe
 from solon.overrides import override
-from solon.recipe import LoadedRecipe, Recipe, is_recipe, load_recipe
+from solon.recipe import Recipe
 from solon.run_folder import RunFolder
 from solon.work import RunError
 from training.settings import OnlineSettings

@@ -15,9 +15,10 @@ from engine.settings import ModelSettings
 from evaluation.model import Checkpoint, CheckpointKind
 from pipeline.rows import names_beside
 from solon.errors import BadInputError
+from solon.loaded_recipe import LoadedRecipe
 from solon.models import model_problems
-from solon.recipe import POLICIES, LoadedRecipe
 from solon.run_folder import RunFolder
+from solon.stage import POLICIES
 from training.model import CHECKPOINTS
 from training.settings import MethodName
 

@@ -34,7 +34,7 @@ from solon.constitution_pairs import edited_pairs
 from solon.constitution_trial import ANSWERS, judge_problems
 from solon.engines import in_flight, open_roles
 from solon.errors import BadInputError
-from solon.recipe import LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 from solon.run_folder import RunFolder, diff_folder, estimate_folder, load_run_recipe
 from solon.status import StatusError
 

@@ -19,8 +19,8 @@ from labeling.model import Comparison, Labelled, Source
 from labeling.pairs import constructed
 from pipeline.shards import failures
 from pipeline.store import StoredRecords
+from solon.loaded_recipe import LoadedRecipe
 from solon.programs import candidate
-from solon.recipe import LoadedRecipe
 from solon.run_folder import RunFolder
 
 Item = TypeVar("Item")

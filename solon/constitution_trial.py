@@ -25,8 +25,8 @@ from solon.audit import judge_recipe
 from solon.console import Reporter
 from solon.engines import in_flight, open_roles
 from solon.errors import BadInputError
+from solon.loaded_recipe import LoadedRecipe
 from solon.models import model_problems
-from solon.recipe import LoadedRecipe
 
 ANSWERS = "answers.log"
 

@@ -12,7 +12,8 @@ from constitution.document import Problem
 from critique.model import Request
 from pipeline.row_content import DEMONSTRATED, demonstration_of
 from pipeline.rows import InputError
-from solon.recipe import LoadedRecipe, Source
+from solon.loaded_recipe import LoadedRecipe
+from solon.recipe import Source
 from solon.rows import read_rows
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from solon.recipe import LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 from solon.run_folder import RunFolder
 from solon.stages.training import trainings
 from solon.terminal import visible

@@ -24,8 +24,8 @@ from solon.audit import audit_pairs, auditor
 from solon.console import Reporter, duration
 from solon.estimate_evaluation import Evaluating
 from solon.estimated import Prices, StageEstimate, read_estimate, write_estimate
+from solon.loaded_recipe import LoadedRecipe
 from solon.programs import candidates, labeler, reviser, training_requests
-from solon.recipe import LoadedRecipe
 from solon.run_folder import RunFolder, estimate_folder
 from solon.sample import Sample
 

@@ -35,10 +35,12 @@ from prompts.message import Prompt
 from solon.checkpoints import BASE
 from solon.estimated import StageEstimate
 from solon.evaluate import STRONGREJECT, judged_by, reward_settings
+from solon.loaded_recipe import LoadedRecipe
 from solon.programs import answerer
-from solon.recipe import POLICIES, EvaluationSettings, LoadedRecipe
+from solon.recipe import EvaluationSettings
 from solon.run_folder import RunFolder
 from solon.sample import Sample
+from solon.stage import POLICIES
 from solon.suites import questions
 from solon.work import RunError
 

@@ -52,7 +52,8 @@ from pipeline.shards import read_manifest
 from pipeline.store import iter_records, write_records
 from solon.asking import Asking
 from solon.checkpoints import BASE, Evaluated, reached
-from solon.recipe import EvaluationSettings, LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
+from solon.recipe import EvaluationSettings
 from solon.run_folder import RunFolder
 from solon.suites import questions
 from solon.work import RunError, Work

@@ -23,9 +23,10 @@ from solon.checkpoints import Evaluated, of_models, of_run, require_run
 from solon.console import Reporter
 from solon.errors import BadInputError
 from solon.evaluate import Measurement
+from solon.loaded_recipe import LoadedRecipe
 from solon.overrides import override
 from solon.progress import Progress
-from solon.recipe import EvaluationSettings, LoadedRecipe, Recipe
+from solon.recipe import EvaluationSettings, Recipe
 from solon.report import report_on
 from solon.run_folder import RunFolder, load_run_recipe, open_run_folder
 from solon.validate import problems

@@ -11,8 +11,8 @@ from evaluation.settings import RUN_REWARD
 from labeling.model import JUDGE
 from solon.errors import BadInputError
 from solon.gate import asked
+from solon.loaded_recipe import LoadedRecipe
 from solon.models import reward_model_problems
-from solon.recipe import LoadedRecipe
 from solon.suites import questions
 
 

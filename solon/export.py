@@ -21,8 +21,8 @@ from pipeline.store import StoredRows
 from prompts.message import Conversation, as_dicts
 from solon.demonstrations import imitated
 from solon.errors import BadInputError
+from solon.loaded_recipe import LoadedRecipe
 from solon.programs import prompts_to_answer
-from solon.recipe import LoadedRecipe
 from solon.run_folder import RunFolder, load_run_recipe
 from training.data import Example, Rows, read_preferences, read_questions, read_sft
 from training.reward_part import RUN, RewardPart

@@ -11,8 +11,9 @@ from labeling.dataset import Provenance
 from labeling.judge import METHODS
 from pipeline.context import Context
 from solon.audit import audit_fact, online_warning, warning
-from solon.recipe import LEARN_FROM_LABELS, LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 from solon.run_folder import RunFolder
+from solon.stage import LEARN_FROM_LABELS
 from training.settings import MethodName
 
 

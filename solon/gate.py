@@ -13,7 +13,7 @@ from evaluation.report.record import Recorded, read_report
 from evaluation.requirement import Requirement, require_both_sides, requirement
 from pipeline.shards import StoreError
 from solon.errors import BadInputError
-from solon.recipe import LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 
 REPORT = "report.json"
 

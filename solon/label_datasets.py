@@ -24,7 +24,7 @@ from labeling.unpaired import unpaired_dataset
 from pipeline.shards import read_manifest
 from pipeline.store import StoredRecords, StoredRows
 from solon.console import Reporter
-from solon.recipe import LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 from solon.run_folder import RunFolder
 
 Row = TypeVar("Row", bound=ProvenanceColumns)

@@ -20,7 +20,7 @@ from labeling.pairs import Labeler
 from pipeline.context import derived_seed
 from prompts.message import as_dicts
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
-from solon.recipe import LoadedRecipe
+from solon.loaded_recipe import LoadedRecipe
 from solon.suites import held_out
 from solon.work import RunError
 from training.settings import OnlineSettings

@@ -17,10 +17,11 @@ from solon.asking import Asking, open_journal
 from solon.audit import require_fit
 from solon.console import Reporter
 from solon.estimated import compared
+from solon.loaded_recipe import LoadedRecipe
 from solon.memory import give_back
 from solon.progress import Progress, State
-from solon.recipe import LoadedRecipe, Stage
 from solon.run_folder import RunFolder, diff_folder, estimate_folder
+from solon.stage import Stage
 from solon.stages.audit import audit
 from solon.stages.critique import critique
 from solon.stages.evaluate import evaluate

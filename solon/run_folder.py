@@ -5,24 +5,22 @@ with the same settings and the same inputs and is gone on with. Any other folder
 """
 
 import difflib
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from constitution.document import DocumentError, read_document, validate
-from labeling.audit.human.load import human_files
 from labeling.pair_settings import Export
 from pipeline.disk import is_full, write_whole
 from pipeline.journal import locked
-from prompts.render import VARIABLES
+from solon.input_digests import input_digests
+from solon.loaded_recipe import LoadedRecipe
 from solon.overrides import override
-from solon.recipe import LoadedRecipe, Recipe, Source
+from solon.recipe import Recipe
 from solon.recipe_yaml import resolved_yaml
-from solon.rows import is_hub_id
 
 RUN_ONLY = frozenset(
     {
@@ -304,40 +302,6 @@ def _keep(recipe: Path) -> None:
     while (kept := recipe.with_name(f"recipe-{number}.yaml")).exists():
         number += 1
     write_whole(kept, recipe.read_bytes())
-
-
-def input_digests(loaded: LoadedRecipe) -> Mapping[str, str]:
-    """What the recipe's files hold, by their place in the recipe: constitution, templates, data."""
-    prompts = loaded.prompts
-    templates = "".join(prompts.hash(name) for name in VARIABLES)
-    return {
-        "constitution": loaded.constitution.digest,
-        "prompts": hashlib.sha256(templates.encode()).hexdigest(),
-        **{place: _source_digest(source, loaded.folder) for place, source in loaded.sources.items()},
-        **{place: _labels_digest(path) for place, path in loaded.human_labels.items()},
-        **({"labeling.helpfulness": _labels_digest(loaded.helpfulness)} if loaded.helpfulness else {}),
-    }
-
-
-def _labels_digest(path: Path) -> str:
-    """A file that is missing is told of when labels are read, and the others are used."""
-    return _digest(human_files(path)) if path.exists() else "missing"
-
-
-def _source_digest(source: Source, base: Path) -> str:
-    if is_hub_id(source, base=base):
-        return "on the Hub"
-    path = base / Path(source.path).expanduser()
-    # A saved dataset's content is named by the fingerprint in its small JSON files.
-    return _digest(sorted(path.rglob("*.json")) if path.is_dir() else [path])
-
-
-def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
 
 
 _MADE_OF = re.compile(r"# All settings of the run, read from (.+)\.$")

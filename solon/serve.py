@@ -27,9 +27,9 @@ from engine.served_name import speaking_name
 from engine.settings import ModelSettings
 from engine.vllm_process import Reaper, bystanders, descendants, prepare_environment
 from solon.errors import BadInputError
+from solon.loaded_recipe import is_folder, is_recipe, load_recipe
 from solon.models import model_problems
 from solon.overrides import override
-from solon.recipe import is_folder, is_recipe, load_recipe
 
 Role = Literal["assistant", "judge"]
 

@@ -15,9 +15,10 @@ from evaluation.grader import AGREEMENT
 from labeling.pair_settings import Export
 from labeling.settings import MAKING_PAIRS
 from pipeline.shards import read_manifest
+from solon.loaded_recipe import LoadedRecipe
 from solon.progress import Progress
-from solon.recipe import LEARN_FROM_LABELS, ONLINE, POLICIES, LoadedRecipe, Stage
 from solon.run_folder import RUN_ONLY, RunFolder
+from solon.stage import LEARN_FROM_LABELS, ONLINE, POLICIES, Stage
 from training.settings import MethodName, TrainerSettings
 
 Part = Callable[[LoadedRecipe, Mapping[str, str]], dict[str, object]]
@@ -27,7 +28,7 @@ Part = Callable[[LoadedRecipe, Mapping[str, str]], dict[str, object]]
 def made_from(
     stage: Stage, loaded: LoadedRecipe, files: Mapping[str, str], *, folder: RunFolder, progress: Progress
 ) -> str:
-    """The digest of a stage's inputs; `files` are those of `run_folder.input_digests`."""
+    """The digest of a stage's inputs; `files` are those of `input_digests`."""
     parts = {"seed": loaded.recipe.seed} | _PARTS[stage](loaded, files)
     left_out = {"audit", *get_args(MethodName)} - set(loaded.recipe.stages)
     if stage in ONLINE and stage not in loaded.recipe.asks_online:

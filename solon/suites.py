@@ -14,7 +14,8 @@ from evaluation.suites import questions as suite_questions
 from evaluation.verify import reference_problems
 from pipeline.rows import InputError
 from solon.inputs import read_requests
-from solon.recipe import SUITES, LoadedRecipe, Source, suite_source
+from solon.loaded_recipe import SUITES, LoadedRecipe, suite_source
+from solon.recipe import Source
 from solon.rows import read_rows
 
 

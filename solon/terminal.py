@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from solon.recipe import LoadedRecipe
+    from solon.loaded_recipe import LoadedRecipe
 
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import get_args
 
 from solon.errors import BadInputError
-from solon.recipe import LoadedRecipe, Stage
+from solon.loaded_recipe import LoadedRecipe
 from solon.run_folder import RunFolder
+from solon.stage import Stage
 from training.settings import MethodName
 
 

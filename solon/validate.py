@@ -5,18 +5,16 @@ In: a `LoadedRecipe` and the run's folder. Out: one text for each problem, none 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
-from constitution.document import DocumentError, Problem, nearest
+from constitution.document import DocumentError, nearest
 from critique.model import Kind, Request
 from labeling.audit.model import HumanPair
 from labeling.dataset import HELPFULNESS
 from labeling.judge import METHODS
 from labeling.model import JUDGE
 from labeling.pair_settings import Export
-from pipeline.rows import InputError
 from prompts.render import PromptError
 from solon.audit import audit_pairs
 from solon.demonstrations import iter_asked
@@ -24,16 +22,14 @@ from solon.errors import BadInputError
 from solon.evaluation_problems import evaluation_problems
 from solon.inputs import check_apart, check_disjoint, check_requests, iter_requests
 from solon.label_datasets import comparisons_by_people
-from solon.models import model_problems, reward_model_problems
-from solon.programs import prompts_to_answer
-from solon.recipe import LEARN_FROM_LABELS, ONLINE, SECTIONS, LoadedRecipe, Stage
+from solon.loaded_recipe import LoadedRecipe
+from solon.models import model_problems
+from solon.online_problems import check_references, online_problems
 from solon.run_folder import RunFolder, objection_to
+from solon.stage import LEARN_FROM_LABELS, ONLINE, SECTIONS, Stage
 from solon.suites import held_out, suite_problems
-from training.reward_part import RUN
-from training.settings import OnlineSettings, TrainerSettings
+from training.settings import TrainerSettings
 from training.trackers import lacking
-from training.verifiers.attempt import BadReferenceError
-from training.verifiers.registry import check_reference
 
 KINDS: Mapping[str, Kind] = {
     "data.red_team": "red_team",
@@ -43,9 +39,6 @@ KINDS: Mapping[str, Kind] = {
 """What the rows of each of a recipe's sources are that are learned from."""
 
 DEMONSTRATIONS = "data.demonstrations"
-
-POINTWISE = "pointwise"
-"""The way to label by which judges score answers alone."""
 
 _WITH: Mapping[Export, str] = {
     "preferences": "{}",
@@ -157,7 +150,7 @@ def _checks(loaded: LoadedRecipe, comparisons: Sequence[Request]) -> Iterator[Ca
     learned = (requests(*told), comparisons, _demonstrated(loaded))
     yield lambda: check_disjoint(chain.from_iterable(learned), held_out(loaded))
     for stage in ONLINE:
-        yield lambda stage=stage: _check_references(loaded, stage)
+        yield lambda stage=stage: check_references(loaded, stage)
 
 
 def _refusal(check: Callable[[], None]) -> list[str]:
@@ -182,7 +175,7 @@ def _plan_problems(loaded: LoadedRecipe) -> Iterator[str]:
         yield from _lacking_labels(loaded, stage)
     yield from _prompt_problems(loaded)
     for stage in ONLINE:
-        yield from _online_problems(loaded, stage)
+        yield from online_problems(loaded, stage)
     yield from _tracker_problems(loaded)
     yield from _judge_problems(loaded)
     yield from _rating_problems(loaded)
@@ -236,69 +229,6 @@ def _prompt_problems(loaded: LoadedRecipe) -> Iterator[str]:
                 f"{loaded.path}: `{SECTIONS[stage]}` answers prompts, and there are none\n"
                 f"  next: add `data.prompts`, or leave `{SECTIONS[stage]}` out"
             )
-
-
-def _online_problems(loaded: LoadedRecipe, stage: Stage) -> Iterator[str]:
-    """Rewards that will not be there, prompts and samplers that are asked for and not given."""
-    settings, section = loaded.online(stage), SECTIONS[stage]
-    if settings is None or stage not in loaded.recipe.stages:
-        return
-    if settings.uses_run and loaded.recipe.training.reward is None:
-        yield (
-            f"{loaded.path}: `{section}` is scored by the run's reward model, and the recipe trains none\n"
-            "  next: add `training.reward: {}`, or give other `reward_funcs`, such as a verifier"
-        )
-    if settings.helpful_share and (loaded.data.helpful is None or loaded.data.prompts is not None):
-        yield (
-            f"{loaded.path}: `{section}.helpful_share` asks for helpful prompts, and there are none\n"
-            "  next: add `data.helpful` (which `data.prompts` takes the place of), or set helpful_share to 0"
-        )
-    for number, part in enumerate(settings.reward_funcs):
-        if part.reward_model not in (None, RUN):
-            place = f"{section}.reward_funcs[{number}].reward_model"
-            yield from reward_model_problems(Path(str(part.reward_model)), place, scaled=part.normalize)
-    yield from _scoring_problems(loaded, settings, section)
-    if settings.use_vllm and find_spec("vllm") is None:
-        yield (
-            f"{loaded.path}: `{section}.use_vllm` needs the package vllm, which is not installed\n"
-            "  next: pip install 'solon[vllm]' where there is a GPU, or set use_vllm to false"
-        )
-
-
-def _scoring_problems(loaded: LoadedRecipe, settings: OnlineSettings, section: str) -> Iterator[str]:
-    """Judges that are to score answers alone, and cannot, or whose audit asked them in another way."""
-    if not any(part.judge == POINTWISE for part in settings.reward_funcs):
-        return
-    method = loaded.labeling.method
-    if method == "reward":
-        yield (
-            f"{loaded.path}: `{section}.reward_funcs` asks judges that answer in words, and they are reward "
-            "models\n  next: name them as parts, `{reward_model: FOLDER}`, or judges that answer in words"
-        )
-    elif method != POINTWISE and loaded.recipe.gated and loaded.recipe.audit is not None:
-        yield (
-            f"{loaded.path}: `{section}.reward_funcs` has the judge score each answer alone, and the audit "
-            f"asks it by `{method}`: it says nothing about these scores\n"
-            "  next: set `labeling.method: pointwise`, or say `unaudited: true`, which the cards then say\n"
-            "        first"
-        )
-
-
-def _check_references(loaded: LoadedRecipe, stage: Stage) -> None:
-    """`InputError` at the first prompt whose answers a verifier could hold against nothing."""
-    settings = loaded.online(stage)
-    if settings is None or stage not in loaded.recipe.stages:
-        return
-    verifiers = [part.verifier for part in settings.reward_funcs if part.verifier is not None]
-    rows = prompts_to_answer(loaded, settings) if verifiers else ()
-    for number, row in enumerate(rows, 1):
-        for verifier in verifiers:
-            try:
-                check_reference(row, verifier)
-            except BadReferenceError as error:
-                where = f"{' and '.join(loaded.asked_online)}, row {number}"
-                what = f"`{SECTIONS[stage]}` cannot verify answers to it: {error}"
-                raise InputError(Problem(where, what)) from error
 
 
 def _audit_problems(loaded: LoadedRecipe, out: Path) -> Iterator[str]:

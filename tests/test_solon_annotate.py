@@ -14,7 +14,7 @@ from solon.annotate import voted_pairs
 from solon.audit import audit_pairs
 from solon.cli import main
 from solon.init import write_starter
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from solon.run_folder import RunFolder
 
 READING = Reading(1.0, 0.9, True)

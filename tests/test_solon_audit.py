@@ -16,7 +16,7 @@ from labeling.settings import LabelingSettings
 from pipeline.store import read_rows
 from solon.audit import UnfitJudgeError, judge_recipe, require_fit, trust, warning
 from solon.cli import main
-from solon.recipe import LoadedRecipe, load_recipe
+from solon.loaded_recipe import LoadedRecipe, load_recipe
 from solon.run_folder import RunFolder
 from solon.validate import problems
 

@@ -6,7 +6,7 @@ import pytest
 
 from solon.checkpoints import of_models, of_run, require_run
 from solon.errors import BadInputError
-from solon.recipe import LoadedRecipe, load_recipe
+from solon.loaded_recipe import LoadedRecipe, load_recipe
 from solon.run_folder import RunFolder
 
 TEXT = """\

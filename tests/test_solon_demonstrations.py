@@ -12,7 +12,8 @@ from prompts.message import Message
 from solon.cli import main
 from solon.demonstrations import iter_asked
 from solon.export import export
-from solon.recipe import Source, load_recipe
+from solon.loaded_recipe import load_recipe
+from solon.recipe import Source
 from solon.validate import problems
 
 __all__ = ["tiny_model"]

@@ -18,7 +18,7 @@ from pipeline.gate import Stop, StoppedError
 from pipeline.store import read_rows
 from solon.cli import main
 from solon.console import PlainReporter, StageProgress
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from solon.run import run
 from solon.run_folder import open_run_folder
 from solon.status import status

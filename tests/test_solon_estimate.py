@@ -12,7 +12,7 @@ from solon.cli import main
 from solon.console import PlainReporter
 from solon.estimate import estimate
 from solon.estimated import Prices, StageEstimate
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from tests.answering_server import Ledger, answering
 
 CONTROLS = ("always-refuse", "always-comply", "echo", "boilerplate")

@@ -16,7 +16,7 @@ from labeling.settings import LabelingSettings
 from pipeline.store import read_records
 from solon.cli import main
 from solon.evaluate import judge_facts
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from solon.run_folder import RunFolder
 from tests.answering_server import Ledger, answering
 

@@ -11,7 +11,7 @@ from evaluation.report.write import as_json, report
 from evaluation.settings import GateSettings
 from solon.errors import BadInputError
 from solon.gate import asked, holds
-from solon.recipe import LoadedRecipe, load_recipe
+from solon.loaded_recipe import LoadedRecipe, load_recipe
 
 RECIPE = """\
 name: gated

@@ -8,7 +8,7 @@ import pytest
 from online_recipes import SHORT, write_recipe, write_rows
 
 from solon.cli import main
-from solon.recipe import LoadedRecipe, load_recipe
+from solon.loaded_recipe import LoadedRecipe, load_recipe
 from solon.validate import problems
 
 PARTS = [

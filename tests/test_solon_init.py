@@ -9,7 +9,7 @@ from prompts.render import VARIABLES, Prompts
 from solon.errors import BadInputError
 from solon.init import PURPOSES, starter_files, write_starter
 from solon.inputs import check_disjoint, read_requests
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from solon.validate import problems
 
 

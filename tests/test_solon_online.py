@@ -14,7 +14,7 @@ from labeling.audit.thresholds import Thresholds
 from labeling.settings import LabelingSettings
 from solon.audit import UnfitJudgeError, online_warning, require_fit
 from solon.cli import main
-from solon.recipe import LoadedRecipe, load_recipe
+from solon.loaded_recipe import LoadedRecipe, load_recipe
 from solon.run_folder import RunFolder
 from solon.validate import problems
 

@@ -8,8 +8,8 @@ from online_recipes import RED_TEAM, SHORT, prompts, write_recipe, write_rows
 from training_fixtures import reward_model
 
 from solon.cli import main
+from solon.loaded_recipe import LoadedRecipe, load_recipe
 from solon.programs import prompts_to_answer
-from solon.recipe import LoadedRecipe, load_recipe
 from solon.validate import problems
 from training.settings import PPOSettings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from constitution.document import DocumentError
-from solon.recipe import LoadedRecipe, is_recipe, load_recipe
+from solon.loaded_recipe import LoadedRecipe, is_recipe, load_recipe
 
 SMALLEST = "name: small\nconstitution: starter\ndata:\n  red_team: {path: red.jsonl}\n"
 

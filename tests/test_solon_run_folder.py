@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.journal import Journal, JournalError
-from solon.recipe import LoadedRecipe, load_recipe
+from solon.loaded_recipe import LoadedRecipe, load_recipe
 from solon.run_folder import (
     RunFolderError,
     default_out,

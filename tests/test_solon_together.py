@@ -6,7 +6,7 @@ import pytest
 
 from solon.cli import main
 from solon.errors import BadInputError
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from solon.together import meet, several, speaks
 
 RECIPE = "name: r\nconstitution: starter\ndata: {red_team: {path: red.jsonl}}\n"

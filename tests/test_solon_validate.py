@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from constitution.document import DocumentError
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from solon.run_folder import open_run_folder
 from solon.validate import problems
 from training.trackers import lacking

@@ -4,7 +4,7 @@ from typing import get_args
 
 from labeling.pair_settings import Export
 from solon.commands.train import METHODS as NAMED
-from solon.recipe import LEARN_FROM_LABELS, ONLINE, POLICIES, SECTIONS
+from solon.stage import LEARN_FROM_LABELS, ONLINE, POLICIES, SECTIONS
 from training.card import METHODS as SPELLED
 from training.methods import METHODS
 from training.settings import MethodName, TrainingSettings

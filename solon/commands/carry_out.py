@@ -12,12 +12,13 @@ from solon.errors import BadInputError
 from solon.terminal import hush_libraries
 
 if TYPE_CHECKING:
-    from solon.recipe import LoadedRecipe, Stage
+    from solon.loaded_recipe import LoadedRecipe
+    from solon.stage import Stage
 
 
 def stages_of(loaded: "LoadedRecipe", wanted: "Sequence[Stage] | None") -> tuple["Stage", ...]:
     """The recipe's stages, or those of them that are wanted; `BadInputError` where it has none of these."""
-    from solon.recipe import SECTIONS
+    from solon.stage import SECTIONS
 
     if wanted is None:
         return loaded.recipe.stages

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 def _estimate(given: argparse.Namespace) -> int:
     from solon.console import reporter
     from solon.estimated import Prices
-    from solon.recipe import load_recipe
+    from solon.loaded_recipe import load_recipe
     from solon.run_folder import default_out
     from solon.validate import require_sound
 

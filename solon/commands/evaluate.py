@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 def _evaluate(given: argparse.Namespace) -> int:
     """A recipe, or one run as it is, is evaluated as its last stage; anything else in a folder of its own."""
     from solon.checkpoints import is_run
-    from solon.recipe import is_recipe, load_recipe
+    from solon.loaded_recipe import is_recipe, load_recipe
     from solon.run_folder import RunFolder, load_run_recipe
 
     paths = [Path(target).expanduser() for target in given.targets]

@@ -8,7 +8,7 @@ from solon.errors import FAILED
 
 if TYPE_CHECKING:
     from solon.gate import Asked
-    from solon.recipe import LoadedRecipe
+    from solon.loaded_recipe import LoadedRecipe
 
 
 def add_gate(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from solon.recipe import load_recipe
+    from solon.loaded_recipe import load_recipe
 
     loaded = load_recipe(given.recipe, given.settings)
     return carry_out(loaded, stages_of(loaded, given.wanted), given)

@@ -10,7 +10,7 @@ from solon.commands.carry_out import carry_out, stages_of
 from solon.terminal import hush_libraries
 
 if TYPE_CHECKING:
-    from solon.recipe import LoadedRecipe
+    from solon.loaded_recipe import LoadedRecipe
     from training.settings import MethodName
 
 METHODS = ("sft", "reward", "dpo", "orpo", "kto", "rrhf", "ppo", "grpo", "online_dpo")
@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
 
 
 def _train(given: argparse.Namespace) -> int:
-    from solon.recipe import load_recipe
+    from solon.loaded_recipe import load_recipe
 
     loaded = load_recipe(given.recipe, given.settings)
     stages = stages_of(loaded, METHODS if given.method == ALL else (given.method,))

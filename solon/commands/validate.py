@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
 
 
 def _validate(given: argparse.Namespace) -> int:
-    from solon.recipe import load_recipe
+    from solon.loaded_recipe import load_recipe
     from solon.run_folder import default_out
     from solon.validate import require_sound
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from solon.checkpoints import of_run
 from solon.evaluate import Measurement
 from solon.facts import run_facts
-from solon.recipe import POLICIES
 from solon.report import report_on
+from solon.stage import POLICIES
 from solon.stages.sitting import Sitting
 
 

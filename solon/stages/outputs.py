@@ -11,9 +11,11 @@ from pathlib import Path
 
 from engine.settings import ModelSettings
 from solon.checkpoints import reached
+from solon.input_digests import input_digests
+from solon.loaded_recipe import LoadedRecipe
 from solon.progress import Progress
-from solon.recipe import LoadedRecipe, Stage
-from solon.run_folder import RunFolder, input_digests
+from solon.run_folder import RunFolder
+from solon.stage import Stage
 from solon.stage_inputs import made_from
 from solon.work import RunError
 

@@ -13,9 +13,10 @@ from pipeline.gate import Stop
 from pipeline.runner import HasId, Program
 from solon.asking import Asking
 from solon.console import Reporter
+from solon.loaded_recipe import LoadedRecipe
 from solon.progress import Progress
-from solon.recipe import LoadedRecipe, Stage
 from solon.run_folder import RunFolder
+from solon.stage import Stage
 from solon.stages.outputs import Outputs
 from solon.work import SizedRows, Work
 

@@ -15,7 +15,7 @@ from labeling.trust import Believing
 from pipeline.gate import StoppedError
 from solon.audit import require_fit, trust
 from solon.facts import judged_facts, run_facts
-from solon.recipe import LEARN_FROM_LABELS, Stage
+from solon.stage import LEARN_FROM_LABELS, Stage
 from solon.stages.sitting import Sitting
 from solon.stages.training import training_of
 from solon.suites import shown

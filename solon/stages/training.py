@@ -13,10 +13,11 @@ from engine.settings import ModelSettings
 from pipeline.store import StoredRows
 from prompts.message import Conversation
 from solon.demonstrations import imitated
+from solon.loaded_recipe import LoadedRecipe
 from solon.programs import prompts_to_answer
 from solon.progress import Progress
-from solon.recipe import LEARN_FROM_LABELS, SECTIONS, LoadedRecipe
 from solon.run_folder import RunFolder
+from solon.stage import LEARN_FROM_LABELS, SECTIONS
 from solon.stages.outputs import Outputs
 from solon.work import RunError
 from training.judge import OnlineJudge
