@@ -139,7 +139,11 @@ def wait() -> None:
 
 
 def leave() -> None:
-    """Part from the others when all are done: whoever just ends may abort while its lines are still open."""
+    """Part from the others when all are done.
+
+    A process that merely ends, its work done, may still be aborted: gloo's threads let go of Python's objects
+    when there is no interpreter any more.
+    """
     if count() > 1:
         wait()
         PartialState().destroy_process_group()
