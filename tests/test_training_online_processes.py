@@ -36,7 +36,7 @@ def together(tiny_model: Path, reward_model: Path, tmp_path_factory: pytest.Temp
         env=environment | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

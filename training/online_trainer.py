@@ -7,10 +7,11 @@ is held to are the same for all.
 from typing import TypeVar
 
 from training.episodes import episodes, online_arguments
+from training.learner import Learner
 from training.load import load_reference
 from training.method import Prepared
 from training.sampling import sampler_arguments
-from training.seams_online import Learner, SamplingTrainer, sampling_arguments
+from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings import OnlineSettings
 
 Settings = TypeVar("Settings", bound=OnlineSettings)

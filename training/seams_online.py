@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,37 +25,10 @@ from trl.trainer.utils import add_fused_lm_head
 
 from training import processes
 from training.gradients import sum_gradients
+from training.learner import Beside, Learner
 from training.seams import REFERENCE_ADAPTER
 from training.seams_adapters import wearing
 from training.shared_prompts import prompts, shared_prompts
-
-
-class Learner(Protocol):
-    """What an online method makes of sampled answers."""
-
-    def roll_out(self, trainer: "SamplingTrainer", rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        """Sample and score answers to the rows' prompts; gives this process's batches of all steps."""
-        ...
-
-    def loss(self, trainer: "SamplingTrainer", batch: Any) -> Tensor:
-        """The loss of one batch; those of an optimizer step are summed, over all processes."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Everything beside the policy that a later `load` needs, into a checkpoint."""
-        ...
-
-    def load(self, folder: Path) -> None: ...
-
-
-class Beside(Protocol):
-    """A model that is trained beside the policy, by its own rate."""
-
-    learning_rate: float
-    warmup_ratio: float
-
-    @property
-    def trained(self) -> list[torch.nn.Parameter]: ...
 
 
 def sampling_arguments(
