@@ -10,7 +10,7 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
-from solon.recipe import load_recipe
+from solon.loaded_recipe import load_recipe
 from training.methods import METHODS
 from training.sampling import check_processes
 from training.settings import MethodName
