@@ -56,7 +56,7 @@ def described(look: "Look", settings: TrainerSettings, *, colour: bool) -> str:
 
 {look.method}: {_rows(look)}
 {_table(look.sizes)}
-{look.steps} optimizer steps of {settings.batch_size} x {settings.gradient_accumulation_steps} rows
+{_steps(look, settings)}
 {_need(look.need, look)}
 Nothing was trained, and nothing was written.
 """
@@ -80,6 +80,12 @@ def _rows(look: "Look") -> str:
     counts = [f"{look.counts['rows']} rows to learn from"]
     counts += [f"{look.counts[name]} {what}" for name, what in _WHAT.items() if look.counts.get(name)]
     return ", ".join(counts) + (f" ({look.dropped})" if look.dropped else "")
+
+
+def _steps(look: "Look", settings: TrainerSettings) -> str:
+    together = f" x {look.processes} processes" if look.processes > 1 else ""
+    rows = f"{settings.batch_size} x {settings.gradient_accumulation_steps}{together} rows"
+    return f"{look.steps} optimizer steps of {rows}"
 
 
 def _table(sizes: "Sizes") -> str:

@@ -49,15 +49,18 @@ def meet(loaded: LoadedRecipe, stages: Sequence[Stage]) -> None:
 def follow(loaded: LoadedRecipe, out: Path) -> None:
     """Train beside the first process until it has nothing more to train."""
     from solon.stages.training import follow as train_beside
+    from training.processes import leave
 
     # A Ctrl-C reaches all processes: the first one decides where to stop, and ends the others with itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     train_beside(loaded, RunFolder(out))
+    leave()
 
 
 def part() -> None:
     """Tell the others that there is nothing more to train."""
-    from training.processes import shared
+    from training.processes import leave, shared
 
     shared(lambda: None)
+    leave()

@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from training.methods import METHODS  # noqa: E402
 from training.model import Trained, TrainingError, TrainingProgress  # noqa: E402
+from training.processes import leave  # noqa: E402
 from training.settings import (  # noqa: E402
     DPOSettings,
     KTOSettings,
@@ -127,3 +128,4 @@ def launched(model: str, out: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     found = launched(sys.argv[1], Path(sys.argv[2]))
     Path(sys.argv[2], f"seen-{os.environ['RANK']}.json").write_text(json.dumps(found))
+    leave()

@@ -1,6 +1,8 @@
 """Judges for tests of online methods: scripted engines in an event loop of another thread."""
 
 import asyncio
+import math
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,8 @@ from labeling.trust import Believing
 from pipeline.context import Context
 from pipeline.gate import Stop
 from pipeline.journal import Journal
-from tests.labeling_fixtures import judge
+from prompts.message import Prompt
+from tests.labeling_fixtures import asked, judge
 from training.judge import OnlineJudge
 
 
@@ -35,3 +38,11 @@ def judging(
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def prefers_large(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
+    """Whichever response has the larger sum of letters, by some measure, however it is called."""
+    shown = re.findall(r"<response (\S+)>\n(.*?)\n</response \1>", asked(prompt), re.DOTALL)
+    first, second = (sum(map(ord, text)) % 101 for _, text in shown)
+    ahead = 1 / (1 + math.exp((second - first) / 50))
+    return {"A": 0.9 * ahead, "B": 0.9 * (1 - ahead)}

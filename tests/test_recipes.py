@@ -10,7 +10,10 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
+from solon.loaded_recipe import load_recipe
 from training.methods import METHODS
+from training.sampling import check_processes
+from training.settings import MethodName
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 LAUNCHERS = sorted((RECIPES / "accelerate").glob("*.yaml"))
@@ -58,6 +61,17 @@ def test_every_recipe_is_in_order(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("is in order") == len(EMBEDDED) + len(LARGE)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("method", ["ppo", "grpo", "online_dpo"])
+def test_rollouts_of_large_recipes_fit_one_process_and_eight(
+    method: MethodName, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_recipe(RECIPES / "methods" / "7b" / f"{method}.yaml").online(method)
+    assert settings is not None
+    monkeypatch.setenv("WORLD_SIZE", str(count))
+    check_processes(settings)
 
 
 @pytest.mark.parametrize("file", LARGE, ids=lambda file: file.stem)

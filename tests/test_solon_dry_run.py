@@ -57,6 +57,17 @@ def test_a_method_is_looked_at_and_nothing_is_written(
     assert sorted(project.rglob("*")) == before
 
 
+def test_of_several_processes_one_tells_how_many_steps_they_take_together(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "ppo", "recipe.yaml", "--dry-run"]) == 0
+    assert "1 optimizer steps of 2 x 1 x 2 processes rows" in capsys.readouterr().out
+    monkeypatch.setenv("RANK", "1")
+    assert main(["train", "ppo", "recipe.yaml", "--dry-run"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_a_dataset_that_is_not_there_yet_is_told_with_the_command_that_makes_it(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,6 @@
 """Online preference optimisation: its first losses, who labels, what is kept, counted, stopped, refused."""
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from engine.scripted import ScriptedEngine
 from engine.settings import ModelSettings
 from prompts.message import Conversation, Prompt
 from tests.labeling_fixtures import always_a, asked
-from tests.online_judges import judging
+from tests.online_judges import judging, prefers_large
 from training.judge import OnlineJudge
 from training.model import Trained, TrainingError
 from training.online_dpo import train_online_dpo
@@ -47,14 +46,6 @@ def train(
 
 def rollouts(folder: Path) -> list[dict[str, float]]:
     return [entry for entry in history(folder) if "pairs" in entry]
-
-
-def prefers_large(prompt: Prompt, _labels: tuple[str, ...]) -> dict[str, float]:
-    """Whichever response has the larger sum of letters, by some measure, however it is called."""
-    shown = re.findall(r"<response (\S+)>\n(.*?)\n</response \1>", asked(prompt), re.DOTALL)
-    first, second = (sum(map(ord, text)) % 101 for _, text in shown)
-    ahead = 1 / (1 + math.exp((second - first) / 50))
-    return {"A": 0.9 * ahead, "B": 0.9 * (1 - ahead)}
 
 
 def test_the_first_loss_is_that_of_a_policy_which_has_not_moved(tiny_model: Path, tmp_path: Path) -> None:

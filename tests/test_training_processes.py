@@ -89,9 +89,25 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(together: Path) ->
 
 def test_a_process_alone_shares_with_nobody() -> None:
     assert processes.shared(lambda: 3) == 3
+    assert processes.spread([1, 2], lambda items: list(items)) == [[1, 2]]
     assert (processes.count(), processes.is_first(), processes.divided()) == (1, True, False)
     with pytest.raises(TrainingError, match="no"):
         processes.shared(_refuse)
+
+
+@pytest.mark.parametrize("items", [range(8), range(7), range(2), range(0)])
+def test_shares_are_everything_in_its_order_and_nearly_as_large(
+    items: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    shares: list[range] = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        shares.append(processes.share(items))  # type: ignore[arg-type]
+    assert [item for share in shares for item in share] == list(items)
+    sizes = [len(share) for share in shares]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
 
 
 def _refuse() -> None:

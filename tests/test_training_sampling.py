@@ -1,15 +1,21 @@
-"""vLLM is asked for by settings and refused, with the next step, where it cannot be had."""
+"""Who samples: refused, with the next step, where vLLM cannot be had or processes cannot share a rollout."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from training_fixtures import PROMPTS, taught, tiny, tiny_model
 
 from engine.settings import ModelSettings
+from training.load import Policy
+from training.methods import METHODS
 from training.model import TrainingError
-from training.sampling import check_sampler, sampler_arguments
-from training.settings import GRPOSettings
+from training.sampling import check_processes, check_sampler, sampler_arguments
+from training.settings import GRPOSettings, MethodName, OnlineDPOSettings, PPOSettings
+
+__all__ = ["tiny_model"]
 
 CPU = ModelSettings(model="embedded", device="cpu")
 
@@ -27,6 +33,45 @@ def test_vllm_is_refused_where_there_is_no_package_or_no_gpu() -> None:
     )
     with pytest.raises(TrainingError, match=said):
         check_sampler(GRPOSettings(use_vllm=True), CPU)
+
+
+@pytest.mark.parametrize("divided_by", ["FSDP", "DEEPSPEED"])
+@pytest.mark.parametrize("method", ["ppo", "grpo", "online_dpo"])
+def test_weights_that_are_divided_are_refused_before_any_are_loaded(
+    method: MethodName, divided_by: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{divided_by}", "true")
+    settings = {"reward_funcs": ({"function": "brevity"},), "max_length": 256}
+    kinds = {"ppo": PPOSettings, "grpo": GRPOSettings, "online_dpo": OnlineDPOSettings}
+    with pytest.raises(TrainingError, match=r"launch it with recipes/accelerate/eight_gpus\.yaml"):
+        taught(
+            replace(METHODS[method], load=_nothing_loads),
+            PROMPTS,
+            tiny(tiny_model),
+            kinds[method].model_validate(settings),
+            tmp_path / "out",
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def _nothing_loads(*_: object) -> Policy:
+    raise AssertionError("weights load")
+
+
+def test_a_rollout_that_does_not_fit_the_processes_is_told_with_numbers_that_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = GRPOSettings(
+        generation_batch_size=48, num_generations=6, batch_size=4, gradient_accumulation_steps=1
+    )
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    check_processes(settings)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    with pytest.raises(TrainingError, match=r"x 8 processes = 32.*\nset generation_batch_size: 96, or lower"):
+        check_processes(settings)
+    monkeypatch.setenv("WORLD_SIZE", "5")
+    with pytest.raises(TrainingError, match="set generation_batch_size: 60, or lower"):
+        check_processes(settings)
 
 
 def test_trls_configuration_takes_the_options(tmp_path: Path) -> None:

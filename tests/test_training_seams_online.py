@@ -28,9 +28,11 @@ class Listener:
 
     def __init__(self) -> None:
         self.asked: list[list[list[int]]] = []
+        self.rollouts: list[int] = []
 
     def roll_out(self, trainer: SamplingTrainer, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
         self.asked.append([row["prompt_ids"] for row in rows])
+        self.rollouts.append(trainer.rollout)
         return [f"{len(self.asked)}.{place}" for place in range(4)]
 
     def loss(self, trainer: SamplingTrainer, batch: Any) -> Tensor:
@@ -76,7 +78,7 @@ def test_every_method_that_is_replaced_is_one_of_theirs() -> None:
     for name in (
         "_send_telemetry", "_set_signature_columns_if_needed", "_prepare_inputs", "compute_loss",
         "create_optimizer", "create_scheduler", "_clip_grad_norm", "_save_optimizer_and_scheduler",
-        "_load_optimizer_and_scheduler", "train",
+        "_load_optimizer_and_scheduler", "train", "training_step", "log", "_save_rng_state",
     ):  # fmt: skip
         ours, theirs = getattr(SamplingTrainer, name), getattr(GRPOTrainer, name)
         assert len(inspect.signature(ours).parameters) <= len(inspect.signature(theirs).parameters), name
@@ -85,6 +87,7 @@ def test_every_method_that_is_replaced_is_one_of_theirs() -> None:
     ]  # fmt: skip
     save = inspect.getsource(Trainer._save_checkpoint)
     assert save.index("_save_optimizer_and_scheduler") < save.index("TRAINER_STATE_NAME")
+    assert save.index("_save_rng_state") < save.index("TRAINER_STATE_NAME")
 
 
 def test_a_rollout_is_asked_for_when_the_last_one_is_used_up(tiny_model: Path, tmp_path: Path) -> None:
@@ -95,6 +98,7 @@ def test_a_rollout_is_asked_for_when_the_last_one_is_used_up(tiny_model: Path, t
     assert second == [[9, 8], [9, 8, 7], [9], [9, 8]]
     assert learner.asked[1:5] == ["1.0", "1.1", "1.2", "1.3"]
     assert learner.asked[6:] == ["6.0", "6.1", "6.2", "6.3"]
+    assert learner.rollouts == [0, 1]
 
 
 def test_answers_end_at_the_first_end_token_or_the_limit(tiny_model: Path, tmp_path: Path) -> None:

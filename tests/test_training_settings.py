@@ -95,11 +95,18 @@ def test_samples_of_another_distribution_are_refused(name: str) -> None:
 
 def test_a_rollout_is_cut_into_whole_steps() -> None:
     settings = PPOSettings(generation_batch_size=32, batch_size=4, gradient_accumulation_steps=2)
-    assert settings.steps_per_rollout == 2 * 4
+    assert settings.steps_per_rollout(1) == 2 * 4
     assert settings.rollouts(33) == 2
     assert settings.optimizer_steps(33) == 16
     with pytest.raises(ValueError, match="no multiple of batch_size x"):
         PPOSettings(generation_batch_size=20)
+
+
+def test_several_processes_take_larger_steps_and_fewer_of_them() -> None:
+    settings = PPOSettings(generation_batch_size=32, batch_size=4, gradient_accumulation_steps=2)
+    assert (settings.steps_a_pass(2), settings.steps_per_rollout(4)) == (2, 2)
+    assert settings.optimizer_steps(33, 2) == 8
+    assert SFTSettings(batch_size=4, gradient_accumulation_steps=1, epochs=1).optimizer_steps(33, 2) == 5
 
 
 def test_prompts_need_room_beside_answers() -> None:
@@ -134,7 +141,7 @@ def test_what_decides_an_outcome_is_a_reward_models_content_not_its_place(tmp_pa
 
 def test_a_rollout_of_pairs_is_whole() -> None:
     settings = OnlineDPOSettings(generation_batch_size=32, batch_size=4, gradient_accumulation_steps=2)
-    assert (settings.steps_per_rollout, settings.rollouts(48)) == (2, 3)
+    assert (settings.steps_per_rollout(1), settings.rollouts(48)) == (2, 3)
     with pytest.raises(ValueError, match=r"no multiple of batch_size x .* x num_generations = 12"):
         OnlineDPOSettings(generation_batch_size=32, batch_size=2, num_generations=3)
     assert OnlineDPOSettings().asks_judge

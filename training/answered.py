@@ -1,7 +1,8 @@
 """One rollout of an online method, before anything is learned from it: prompts in, scored answers out.
 
 Answers are sampled, policy and reference tell their log-probabilities, the watch looks whether the policy ran
-away, the reward scores. What this comes to is logged here, so that all online methods log the same.
+away, the reward scores. What this comes to is logged here, so that all online methods log the same. Several
+processes share the work and all have the whole rollout: from here on each computes what one alone would.
 """
 
 import json
@@ -16,7 +17,7 @@ from prompts.message import conversation
 from training.advantages import masked_mean
 from training.kl import k1, k3
 from training.rewards import Answer, Reward, Scores
-from training.rollout import Sampled, padded
+from training.rollout import Sampled, padded, told_of
 from training.runaway import Watch
 from training.seams_online import SamplingTrainer
 from training.settings import OnlineSettings
@@ -90,16 +91,13 @@ def answered(
     return told
 
 
-@torch.no_grad()
 def log_probs_of(trainer: SamplingTrainer, sampled: Sampled, size: int) -> tuple[Tensor, Tensor]:
     """What policy and reference say of each token, so many rows at a time; both (answers, answer)."""
-    told: list[tuple[Tensor, Tensor]] = []
-    for places in torch.arange(len(sampled.ids), device=trainer.device).split(size):
-        ids, mask, keep = sampled.ids[places], sampled.mask[places], sampled.keep
-        log_probs, _ = trainer.log_probs(ids, mask, keep=keep)
-        told.append((log_probs, trainer.reference_log_probs(ids, mask, keep=keep)))
-    log_probs, reference = (torch.cat(parts) for parts in zip(*told, strict=True))
-    return log_probs, reference
+    keep = sampled.keep
+    return (
+        told_of(sampled, size, lambda ids, mask: trainer.log_probs(ids, mask, keep=keep)[0]),
+        told_of(sampled, size, lambda ids, mask: trainer.reference_log_probs(ids, mask, keep=keep)),
+    )
 
 
 def _trust(sampler: Sequence[Sequence[float]] | None, log_probs: Tensor, most: float) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.settings import ModelSettings
+from training import processes
 from training.data import Row, reasons
 from training.lengths import Sizes, measure
 from training.marked import Span, aim, spans, texts
@@ -36,13 +37,17 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a method would do. `dropped` names the reasons, with their counts; `rates`: it trains a number."""
+    """What a method would do. `dropped` names the reasons, with their counts; `rates`: it trains a number.
+
+    `steps` are those that so many `processes` take together.
+    """
 
     method: MethodName
     counts: Mapping[str, int]
     dropped: str
     sizes: Sizes
     steps: int
+    processes: int
     batch: tuple[Shown, ...]
     largest: Batch
     need: Need
@@ -75,7 +80,8 @@ def look(
             tokens.counts(),
             reasons(tokens.dropped),
             sizes,
-            settings.optimizer_steps(len(tokens)),
+            settings.optimizer_steps(len(tokens), processes.count()),
+            processes.count(),
             tuple(_batch(tokens, tokenizer, settings.batch_size)),
             largest,
             needed(model, settings, largest, rates=method.stage == "reward"),

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from pipeline.context import derived_seed
+from training import processes
 from training.data import Question, Rows
 from training.questions import tokenize_questions
 from training.settings import OnlineSettings
@@ -35,7 +36,7 @@ def tokenize_prompts(
 
 def online_arguments(common: Mapping[str, Any], settings: OnlineSettings) -> dict[str, Any]:
     """The shared configuration as an online method has it: one pass over episodes that are laid out."""
-    step = settings.steps_per_rollout
+    step = settings.steps_per_rollout(processes.count())
     chosen = {name: value for name, value in common.items() if name != "max_length"}
     return {
         **chosen,

@@ -29,11 +29,7 @@ def _trainer(prepared: Prepared[GRPOSettings]) -> Trainer:
         Watch(settings.max_kl, settings.max_length_growth, Path(prepared.arguments["output_dir"])),
         seed,
     )
-    return online_trainer(
-        prepared,
-        learner,
-        alone="GRPO runs in one process: groups and rollouts are not shared between several",
-    )
+    return online_trainer(prepared, learner)
 
 
 train_grpo = Method(

@@ -99,8 +99,7 @@ class GRPO:
 
     def _batches(self, trainer: SamplingTrainer, told: Answered, advantages: Tensor) -> list[GroupBatch]:
         settings, sampled = self.settings, told.sampled
-        rollout = trainer.state.global_step // settings.steps_per_rollout
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, "grpo", str(rollout)))
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "grpo", str(trainer.rollout)))
         passes = Passes(settings.num_iterations, settings.batch_size, settings.gradient_accumulation_steps)
         learned = self._learned_from(told)
         batches: list[GroupBatch] = []

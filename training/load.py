@@ -26,7 +26,7 @@ from engine.local_model import locate, pick_device, pick_dtype
 from engine.settings import ModelSettings
 from training import processes
 from training.model import TrainingError
-from training.sampling import check_sampler
+from training.sampling import check_processes, check_sampler
 from training.settings import OnlineSettings, TrainerSettings
 from training.trackers import lacking
 
@@ -80,13 +80,14 @@ def load_tokenizer(model: ModelSettings) -> PreTrainedTokenizerBase:
 
 
 def check_settings(model: ModelSettings, settings: TrainerSettings) -> None:
-    """`TrainingError` where the tracker is missing, vLLM is asked for and cannot be had, or `max_length` is
-    beyond what the model was made for.
+    """`TrainingError` where the tracker is missing, vLLM is asked for and cannot be had, rollouts do not fit
+    the processes, or `max_length` is beyond what the model was made for.
     """
     missing = lacking(settings.report_to)
     if missing:
         raise TrainingError(missing)
     if isinstance(settings, OnlineSettings):
+        check_processes(settings)
         check_sampler(settings, model)
     try:
         config = AutoConfig.from_pretrained(locate(model.model), trust_remote_code=model.trust_remote_code)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from transformers import Trainer, set_seed
 
+from training import processes
 from training.data import read_questions
 from training.episodes import tokenize_prompts
 from training.method import Method, Prepared
 from training.model import TrainingError
 from training.online_dpo_learner import OnlineDPO
 from training.online_trainer import online_trainer
-from training.preferring import ByJudge, ByScore, Preferring
+from training.preferring import ByFirst, ByJudge, ByScore, Preferring
 from training.raters import open_reward
 from training.runaway import Watch
 from training.settings_online_dpo import OnlineDPOSettings
@@ -27,9 +28,7 @@ def _trainer(prepared: Prepared[OnlineDPOSettings]) -> Trainer:
     set_seed(seed)
     watch = Watch(settings.max_kl, settings.max_length_growth, Path(prepared.arguments["output_dir"]))
     learner = OnlineDPO(settings, _preferring(prepared), watch, seed)
-    return online_trainer(
-        prepared, learner, alone="online DPO runs in one process: its pairs are not shared between several"
-    )
+    return online_trainer(prepared, learner)
 
 
 def _preferring(prepared: Prepared[OnlineDPOSettings]) -> Preferring:
@@ -42,12 +41,13 @@ def _preferring(prepared: Prepared[OnlineDPOSettings]) -> Preferring:
             temperature=settings.reward_temperature,
             penalty=settings.missing_eos_penalty,
         )
-    if prepared.judge is None:
+    judge = prepared.judge
+    if not processes.shared(lambda: judge is not None):
         raise TrainingError(
             "online DPO has nobody to say which answer is better\n"
             "give a judge (`judge=`, as `solon train online_dpo` does), or reward_funcs"
         )
-    return ByJudge(prepared.judge, settings.num_generations)
+    return ByFirst(None if judge is None else ByJudge(judge, settings.num_generations))
 
 
 train_online_dpo = Method(

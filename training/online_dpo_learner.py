@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.context import derived_seed
+from training import processes
 from training.answered import answers_of, log_probs_of, note_parts
 from training.kl import k1, k3
 from training.model import TrainingError
@@ -134,13 +135,10 @@ class OnlineDPO:
     def _next(self, trainer: SamplingTrainer) -> Begun | None:
         """The rollout after this one, begun with the policy as it is now; None where it is not asked for."""
         size, dataset = self.settings.generation_batch_size, trainer.train_dataset
-        start = (self._rollout(trainer) + 1) * size
+        start = (trainer.rollout + 1) * size
         if not self.settings.judge_ahead or start >= len(dataset):  # type: ignore[arg-type]
             return None
         return self._begin(trainer, [dataset[place] for place in range(start, start + size)])  # type: ignore[index]
-
-    def _rollout(self, trainer: SamplingTrainer) -> int:
-        return trainer.state.global_step // self.settings.steps_per_rollout
 
     def _require_pairs(self, found: Preferences) -> None:
         self.barren = 0 if found.pairs else self.barren + 1
@@ -160,14 +158,13 @@ class OnlineDPO:
         rejected = torch.tensor([pair.rejected for pair in found.pairs], dtype=torch.long)
         soft = settings.labels == "soft"
         target = torch.tensor([pair.probability if soft else 1.0 for pair in found.pairs])
-        generator = torch.Generator().manual_seed(
-            derived_seed(self.seed, "online_dpo", str(self._rollout(trainer)))
-        )
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "online_dpo", str(trainer.rollout)))
         batches: list[PairBatch] = []
         for _ in range(settings.num_iterations):
             order = torch.randperm(len(found.pairs), generator=generator)
-            for step in order.tensor_split(settings.steps_a_pass):
-                for some in step.tensor_split(settings.gradient_accumulation_steps):
+            for step in order.tensor_split(settings.steps_a_pass(processes.count())):
+                parts = step.tensor_split(settings.gradient_accumulation_steps * processes.count())
+                for some in processes.share(parts):
                     places = torch.cat([chosen[some], rejected[some]]).to(trainer.device)
                     rows = sampled.rows(places) if len(some) else sampled
                     batches.append(

@@ -7,24 +7,20 @@ is held to are the same for all.
 from typing import TypeVar
 
 from training.episodes import episodes, online_arguments
+from training.learner import Learner
 from training.load import load_reference
 from training.method import Prepared
-from training.model import TrainingError
 from training.sampling import sampler_arguments
-from training.seams_online import Learner, SamplingTrainer, sampling_arguments
+from training.seams_online import SamplingTrainer, sampling_arguments
 from training.settings import OnlineSettings
 
 Settings = TypeVar("Settings", bound=OnlineSettings)
 
 
-def online_trainer(prepared: Prepared[Settings], learner: Learner | None, *, alone: str) -> SamplingTrainer:
-    """A trainer of the prepared policy; the learner may come later, by `SamplingTrainer.teach`.
-
-    Raises:
-        TrainingError: there are several processes; `alone` says why the method runs in one.
-    """
+def online_trainer(prepared: Prepared[Settings], learner: Learner | None) -> SamplingTrainer:
+    """A trainer of the prepared policy; the learner may come later, by `SamplingTrainer.teach`."""
     settings, seed = prepared.settings, prepared.arguments["seed"]
-    trainer = SamplingTrainer(
+    return SamplingTrainer(
         learner=learner,
         beside=None,
         reference=None if settings.use_peft else load_reference(prepared.model, settings),
@@ -39,6 +35,3 @@ def online_trainer(prepared: Prepared[Settings], learner: Learner | None, *, alo
         processing_class=prepared.tokenizer,
         peft_config=prepared.policy.new_adapter,
     )
-    if trainer.accelerator.num_processes > 1:
-        raise TrainingError(alone)
-    return trainer

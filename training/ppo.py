@@ -35,9 +35,7 @@ def _trainer(prepared: Prepared[PPOSettings]) -> Trainer:
     settings, seed = prepared.settings, prepared.arguments["seed"]
     set_seed(seed)
     apart = None if settings.shares_base else load_critic(prepared.model, settings)
-    trainer = online_trainer(
-        prepared, None, alone="PPO runs in one process: its critic's gradients are not shared between several"
-    )
+    trainer = online_trainer(prepared, None)
     # What new adapters draw must not move what is sampled: a shared base learns what another one does.
     with torch.random.fork_rng():
         learner = _learner(prepared, cast("PeftModel", trainer.model), apart)

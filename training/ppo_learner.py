@@ -21,7 +21,7 @@ from training.clipped import policy_losses, value_losses
 from training.critic import Critic
 from training.kl import AdaptiveKL, k3
 from training.rewards import Reward
-from training.rollout import Batch, Learned, Passes, Sampled
+from training.rollout import Batch, Learned, Passes, Sampled, told_of
 from training.runaway import Watch
 from training.seams_online import SamplingTrainer
 from training.settings import PPOSettings
@@ -95,13 +95,13 @@ class PPO:
         trainer.note("update_kl", masked_mean(k3(learned.log_probs, told.detach()), mask).item())
         return (policy.losses * mask).sum() / batch.tokens
 
-    @torch.no_grad()
     def _expected(self, trainer: SamplingTrainer, sampled: Sampled) -> Tensor:
         """The critic's values before the update, a batch of rows at a time."""
-        places = torch.arange(len(sampled.ids), device=trainer.device).split(self.settings.batch_size)
-        keep = sampled.keep
-        told = [self._values(trainer, sampled.ids[part], sampled.mask[part], keep=keep) for part in places]
-        return torch.cat(told)
+
+        def told(ids: Tensor, mask: Tensor) -> Tensor:
+            return self._values(trainer, ids, mask, keep=sampled.keep)
+
+        return told_of(sampled, self.settings.batch_size, told)
 
     def _values(self, trainer: SamplingTrainer, ids: Tensor, mask: Tensor, *, keep: int) -> Tensor:
         with trainer.autocast():
@@ -116,8 +116,7 @@ class PPO:
 
     def _batches(self, trainer: SamplingTrainer, sampled: Sampled, learned: Learned) -> list[Batch]:
         settings = self.settings
-        rollout = trainer.state.global_step // settings.steps_per_rollout
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, "ppo", str(rollout)))
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "ppo", str(trainer.rollout)))
         passes = Passes(settings.num_ppo_epochs, settings.batch_size, settings.gradient_accumulation_steps)
-        warmup = rollout < settings.value_warmup
+        warmup = trainer.rollout < settings.value_warmup
         return list(passes.batches(sampled, learned, generator, warmup=warmup))

@@ -19,6 +19,7 @@ from labeling.combine import sigmoid
 from labeling.model import NO_PREFERENCE, Comparison, Labelled
 from labeling.ranking import best_and_worst
 from labeling.scoring import name_of
+from training import processes
 from training.judge import OnlineJudge
 from training.rewards import Answer, Reward, Scores
 
@@ -145,6 +146,20 @@ class ByJudge:
     def _consistency(self, items: Sequence[Labelled | None]) -> float | None:
         judged = [item.judgment.agree for item in items if item is not None]
         return sum(judged) / len(judged) if judged and self.judge.judge.method.ordered else None
+
+
+@dataclass(frozen=True, slots=True)
+class ByFirst:
+    """What the first of several processes finds out, told to all; the others have nobody to ask."""
+
+    asked: Preferring | None
+
+    def begin(self, answers: Sequence[Answer]) -> Callable[[], Preferences]:
+        wait = self._elsewhere if self.asked is None else self.asked.begin(answers)
+        return lambda: processes.shared(wait)
+
+    def _elsewhere(self) -> Preferences:
+        raise AssertionError("the first process asks")
 
 
 @dataclass(frozen=True, slots=True)

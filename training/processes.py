@@ -1,23 +1,31 @@
 """The processes that train together, as `accelerate launch` starts them: which one this is, what they share.
 
 In: the environment that the launcher sets. Out: the same rows, folders and errors in every process. The first
-one reads, writes and decides; the others only compute. A process alone is the usual case, and all of this is
+one reads, writes and decides; the others only compute. What is to be computed of many things is spread: each
+process takes its share of them, and all get everything. A process alone is the usual case, and all of this is
 then for free.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import TypeVar, cast
 
 import torch
+import torch.distributed
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, send_to_device
+from torch import Tensor
 
 from training.model import TrainingError
 
+Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 _DIVIDED_BY = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+
+_PATIENCE = timedelta(days=1)
+"""How long a process waits for others: the first one may ask judges for hours. The launcher sees who dies."""
 
 
 def count() -> int:
@@ -39,7 +47,7 @@ def join(device: torch.device) -> None:
     """Meet the other processes, over gloo on CPUs and NCCL on GPUs; each takes a GPU of its own."""
     if count() == 1:
         return
-    PartialState(cpu=device.type == "cpu")
+    PartialState(cpu=device.type == "cpu", timeout=_PATIENCE)
     if device.type == "cuda":
         # Each thread has a current device of its own, and training runs in one that is not the main thread.
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -67,7 +75,75 @@ def shared(make: Callable[[], Made]) -> Made:
     return cast("Made", mine if is_first() else told[0])
 
 
+def share(items: Sequence[Item]) -> Sequence[Item]:
+    """This process's part of what all have: a run of it, as long as any other's or longer by one."""
+    each, more = divmod(len(items), count())
+    rank = int(os.environ.get("RANK", "0"))
+    start = rank * each + min(rank, more)
+    return items[start : start + each + (rank < more)]
+
+
+def gathered(mine: Made) -> list[Made]:
+    """What each process has, in their order, in all of them; it has to be picklable.
+
+    Tensors come in the processor's memory, whatever device they were on; those of a process alone stay.
+    """
+    if count() == 1:
+        return [mine]
+    told: list[Made | None] = [None] * count()
+    torch.distributed.all_gather_object(told, send_to_device(mine, "cpu"))
+    return cast("list[Made]", told)
+
+
+def spread(items: Sequence[Item], work: Callable[[Sequence[Item]], Made]) -> list[Made]:
+    """What `work` makes of each process's share of the items, in their order, in all of them.
+
+    Raises:
+        TrainingError: in all processes, where `work` raises it in one.
+    """
+    if count() == 1:
+        return [work(items)]
+    made: Made | None = None
+    fault: str | None = None
+    try:
+        made = work(share(items))
+    except TrainingError as error:
+        fault = str(error)
+    told = gathered((made, fault))
+    for _, error in told:
+        if error is not None:
+            raise TrainingError(error)
+    return [cast("Made", each) for each, _ in told]
+
+
+def summed(number: Tensor) -> Tensor:
+    """The sum over all processes, in each of them the same."""
+    if count() == 1:
+        return number
+    total = number.clone()
+    torch.distributed.all_reduce(total)
+    return total
+
+
+def alike(weights: Iterable[Tensor]) -> None:
+    """Give the weights of all processes the values that they have in the first."""
+    if count() > 1:
+        for weight in weights:
+            torch.distributed.broadcast(weight.data, src=0)
+
+
 def wait() -> None:
     """Go on when all processes are here."""
     if count() > 1:
         PartialState().wait_for_everyone()
+
+
+def leave() -> None:
+    """Part from the others when all are done.
+
+    A process that merely ends, its work done, may still be aborted: gloo's threads let go of Python's objects
+    when there is no interpreter any more.
+    """
+    if count() > 1:
+        wait()
+        PartialState().destroy_process_group()

@@ -19,6 +19,7 @@ from engine.settings import ModelSettings
 from engine.tokens import encode_answered
 from labeling.scoring import Response
 from prompts.message import Message
+from training import processes
 from training.judge import OnlineJudge
 from training.load import load_tokenizer, public_name
 from training.model import TrainingError
@@ -90,14 +91,19 @@ class ByModel:
 
 @dataclass(frozen=True, slots=True)
 class ByJudge:
-    """The recipe's judges as a `Rater`: d-RLAIF's score (Lee et al. 2023), -1 to 1."""
+    """The recipe's judges as a `Rater`: d-RLAIF's score (Lee et al. 2023), -1 to 1.
 
-    judge: OnlineJudge
+    Of several processes only the first has them, and is asked.
+    """
+
+    judge: OnlineJudge | None
 
     def __call__(self, answers: Sequence[Answer]) -> Sequence[float | None]:
         return self.begin(answers)()
 
     def begin(self, answers: Sequence[Answer]) -> Callable[[], Sequence[float | None]]:
+        if self.judge is None:
+            raise AssertionError("the first process asks the judges")
         return self.judge.scores(
             [Response(str(number), answer.prompt, answer.text) for number, answer in enumerate(answers)]
         )
@@ -158,14 +164,14 @@ class _Room:
 
 def _open(part: RewardPart, policy: ModelSettings, judge: OnlineJudge | None, room: _Room | None) -> Part:
     if part.judge is not None:
-        if judge is None:
+        if not processes.shared(lambda: judge is not None):
             raise TrainingError("reward_funcs asks the judge, and none was given: pass `judge=`")
         return Part(part.name, ByJudge(judge), part.weight)
     if part.function is not None:
         return Part(part.name, ByFunction(FUNCTIONS[part.function]), part.weight)
     if part.verifier is not None:
         return Part(part.name, ByVerifier(part.verifier), part.weight)
-    return Part(part.name, _by_model(part, policy, room), part.weight)
+    return Part(part.name, _by_model(part, policy, room), part.weight, spread=True)
 
 
 def _by_model(part: RewardPart, policy: ModelSettings, room: _Room | None) -> ByModel:

@@ -2,12 +2,13 @@
 
 A reward is a weighted sum of parts; a part is anything with a `Rater`'s face, such as those of
 `training.raters`. All parts are asked about a whole rollout at once, and those that ask elsewhere before all
-others.
+others. Of several processes the first one asks, but for models that each of them has.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from statistics import fmean
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +18,7 @@ from engine.protocol import EngineError
 from pipeline.gate import StoppedError
 from pipeline.journal import JournalError
 from prompts.message import Conversation
+from training import processes
 from training.model import TrainingError
 
 
@@ -61,11 +63,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a reward, by the name that logs have it under."""
+    """One part of a reward, by the name that logs have it under.
+
+    `spread`: every process has it, and rates a share of the answers.
+    """
 
     name: str
     rate: Rater
     weight: float
+    spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +85,19 @@ class Reward:
         return self.begin(answers)()
 
     def begin(self, answers: Sequence[Answer]) -> Callable[[], Scores]:
-        """Ask whatever is asked elsewhere; what it gives waits for that, does the rest, and raises."""
-        begun = {part.name: part.rate.begin(answers) for part in self.parts if isinstance(part.rate, Begins)}
+        """Ask whatever is asked elsewhere; what it gives waits for that, does the rest, and raises.
+
+        In all processes alike; the first one's parts are asked.
+        """
+        asked = {part.name: part.rate for part in self.parts if isinstance(part.rate, Begins)}
+        begun = {name: rate.begin(answers) for name, rate in asked.items() if processes.is_first()}
 
         def scores() -> Scores:
-            told = {part.name: _checked(part, answers, begun.get(part.name)) for part in self.parts}
+            told = {part.name: _told(part, answers, begun.get(part.name)) for part in self.parts}
             filled = {name: _filled(given, answers) for name, given in told.items()}
             weighted = [[part.weight * score for score in filled[part.name]] for part in self.parts]
             unrated = {
-                name: given.count(None) for name, given in told.items() if name in begun or None in given
+                name: given.count(None) for name, given in told.items() if name in asked or None in given
             }
             return Scores(tuple(map(math.fsum, zip(*weighted, strict=True))), filled, unrated)
 
@@ -107,6 +117,16 @@ def _filled(given: Sequence[float | None], answers: Sequence[Answer]) -> tuple[f
         fmean(by_prompt.get(answer.prompt, known)) if score is None else score
         for score, answer in zip(given, answers, strict=True)
     )
+
+
+def _told(
+    part: Part, answers: Sequence[Answer], wait: Callable[[], Sequence[float | None]] | None
+) -> tuple[float | None, ...]:
+    """What the part gives, in every process."""
+    if part.spread:
+        shares = processes.spread(answers, lambda some: _checked(part, some, None))
+        return tuple(chain.from_iterable(shares))
+    return processes.shared(lambda: _checked(part, answers, wait))
 
 
 def _checked(

@@ -4,12 +4,14 @@ Prompts are padded on the left and answers on the right, so that every answer be
 follow lengths and never token ids, since the end token may be the one that pads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+
+from training import processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,20 @@ def padded(
     return Sampled(ids.to(device), mask.to(device), right_mask.to(device))
 
 
+@torch.no_grad()
+def told_of(sampled: Sampled, size: int, ask: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """What `ask` says of `ids` and `mask`, so many rows at a time; (answers, answer).
+
+    Of several processes each asks about its share of the answers.
+    """
+
+    def of(places: Sequence[int]) -> Tensor:
+        parts = torch.tensor(places, device=sampled.ids.device).split(size)
+        return torch.cat([ask(sampled.ids[part], sampled.mask[part]) for part in parts])
+
+    return torch.cat(processes.spread(range(len(sampled.ids)), of)).to(sampled.ids.device)
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What is known of each token of an answer before the update; all (answers, answer)."""
@@ -82,24 +98,30 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """How a rollout is gone through: so many times, in steps of `accumulated` batches of `size` rows."""
+    """How a rollout is gone through: so many times, in steps of `accumulated` batches of `size` rows.
+
+    Several processes take a step together: it has so many batches of each.
+    """
 
     times: int
     size: int
     accumulated: int
 
     def places(self, answers: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each batch the answers of its whole optimizer step and its own, in a new order each time."""
-        step = self.size * self.accumulated
+        """For each of this process's batches the answers of its whole optimizer step and its own.
+
+        Their order is a new one each time, and the same in all processes.
+        """
+        step = self.size * self.accumulated * processes.count()
         for _ in range(self.times):
             for together in torch.randperm(answers, generator=generator).split(step):
-                for places in together.split(self.size):
+                for places in processes.share(together.split(self.size)):
                     yield together, places
 
     def batches(
         self, sampled: Sampled, learned: Learned, generator: torch.Generator, *, warmup: bool
     ) -> Iterator[Batch]:
-        """The batches of all optimizer steps."""
+        """This process's batches of all optimizer steps."""
         for together, places in self.places(len(sampled.ids), generator):
             rows = sampled.rows(places)
             yield Batch(rows, learned.rows(places, rows.keep), sampled.lengths[together].sum(), warmup)

@@ -1,8 +1,9 @@
-"""Who samples an online method's answers: this process, or vLLM by TRL's own path, where it can be had.
+"""Who samples an online method's answers: the processes that train, or vLLM by TRL's own path.
 
-Settings in, TRL's options out; `TrainingError` before any weights load where vLLM cannot be had.
+Settings in, TRL's options out; `TrainingError` before any weights load where answers cannot be sampled so.
 """
 
+import math
 from importlib.util import find_spec
 from typing import Any
 from urllib.error import URLError
@@ -12,6 +13,7 @@ import torch
 
 from engine.local_model import pick_device
 from engine.settings import ModelSettings
+from training import processes
 from training.model import TrainingError
 from training.settings import OnlineSettings
 
@@ -32,6 +34,28 @@ def sampler_arguments(settings: OnlineSettings) -> dict[str, Any]:
         # Whose probabilities differ by how much is for the learner to weigh.
         "vllm_importance_sampling_correction": False,
     }
+
+
+def check_processes(settings: OnlineSettings) -> None:
+    """`TrainingError` where processes have no whole weights to sample from, or a rollout no whole steps."""
+    if processes.divided():
+        raise TrainingError(
+            "answers are sampled from a whole model, of which each process here holds a part\n"
+            "launch it with recipes/accelerate/eight_gpus.yaml, which gives each the whole, with LoRA; "
+            "what does not fit on a GPU so is for `solon export openrlhf` or `verl`"
+        )
+    count, answers = processes.count(), settings.generation_batch_size
+    step = settings.answers_a_step * count
+    if answers % step == 0:
+        return
+    whole = math.lcm(step, settings.answers_a_prompt)
+    less = answers // whole * whole
+    raise TrainingError(
+        f"generation_batch_size {answers} is no multiple of {settings.STEP} x {count} processes = {step}: "
+        "all of them learn from one rollout\n"
+        f"set generation_batch_size: {less + whole}{f' or {less}' if less else ''}, or lower batch_size or "
+        "gradient_accumulation_steps"
+    )
 
 
 def check_sampler(settings: OnlineSettings, model: ModelSettings) -> None:

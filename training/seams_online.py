@@ -3,13 +3,17 @@
 TRL keeps generation (`transformers` or vLLM), chunked log-probabilities, the data's way, logs and
 checkpoints. What is learned from the answers is a `Learner`'s, so that PPO and other online methods are each
 a plain class. `tests/test_training_seams_online.py` holds every seam to the pinned version.
+
+Several processes hold all weights each. A learner is given the whole rollout in all of them, and makes of it
+the batches that are its process's; here answers are sampled by shares, gradients and losses summed.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,37 +23,12 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
+from training import processes
+from training.gradients import sum_gradients
+from training.learner import Beside, Learner
 from training.seams import REFERENCE_ADAPTER
 from training.seams_adapters import wearing
 from training.shared_prompts import prompts, shared_prompts
-
-
-class Learner(Protocol):
-    """What an online method makes of sampled answers."""
-
-    def roll_out(self, trainer: "SamplingTrainer", rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        """Sample and score answers to the rows' prompts; gives the batches of all optimizer steps."""
-        ...
-
-    def loss(self, trainer: "SamplingTrainer", batch: Any) -> Tensor:
-        """The loss of one batch; those of an optimizer step are summed."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Everything beside the policy that a later `load` needs, into a checkpoint."""
-        ...
-
-    def load(self, folder: Path) -> None: ...
-
-
-class Beside(Protocol):
-    """A model that is trained beside the policy, by its own rate."""
-
-    learning_rate: float
-    warmup_ratio: float
-
-    @property
-    def trained(self) -> list[torch.nn.Parameter]: ...
 
 
 def sampling_arguments(
@@ -111,6 +90,9 @@ class SamplingTrainer(GRPOTrainer):
     def teach(self, learner: Learner, *, beside: Beside | None = None) -> None:
         """Set who learns, where that needs the policy as it is trained: models beside it on its own base."""
         self._learner, self.beside = learner, beside
+        if beside is not None:
+            # What new weights draw is each process's own by now, as what it samples is.
+            processes.alike(beside.trained)
 
     # What learners use.
 
@@ -133,6 +115,11 @@ class SamplingTrainer(GRPOTrainer):
     def device(self) -> torch.device:
         return self.accelerator.device
 
+    @property
+    def rollout(self) -> int:
+        """The number of the rollout that is learned from, counted from 0."""
+        return self.state.global_step * self.args.gradient_accumulation_steps // self._batches
+
     def decoded(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The texts of answers, without special tokens."""
         return self._tokenizer.batch_decode([list(each) for each in ids], skip_special_tokens=True)
@@ -142,10 +129,15 @@ class SamplingTrainer(GRPOTrainer):
         return self.sample_told(prompts).ids
 
     def sample_told(self, prompts: Sequence[Sequence[int]], *, to_each: int = 1) -> "Said":
-        """As `sample`, with what the sampler says of its tokens; so many equal prompts are side by side."""
-        asked = [list(prompt) for prompt in prompts]
-        answers, log_probs = self._generate_single_turn(asked, None, {}, to_each)
-        return Said(answers, log_probs)
+        """As `sample`, with what the sampler says of its tokens; so many equal prompts are side by side.
+
+        Of several processes each samples its share, from a random state of its own.
+        """
+
+        def said(asked: Sequence[Sequence[int]]) -> Said:
+            return Said(*self._generate_single_turn([list(prompt) for prompt in asked], None, {}, to_each))
+
+        return _one_after_the_other(processes.spread(prompts, said))
 
     def log_probs(self, ids: Tensor, mask: Tensor, *, keep: int) -> tuple[Tensor, Tensor]:
         """Of the last `keep` tokens: log-probabilities under the policy, and its entropies; (rows, keep)."""
@@ -173,7 +165,7 @@ class SamplingTrainer(GRPOTrainer):
         self.accelerator.backward(loss)
 
     def note(self, name: str, value: float) -> None:
-        """A number for the log, which has the mean since the entry before."""
+        """A number for the log, which has the mean over all processes since the entry before."""
         self._metrics["train"][name].append(value)
 
     # TRL's own methods, each replaced for the reason it gives.
@@ -186,11 +178,20 @@ class SamplingTrainer(GRPOTrainer):
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """The batch that the learner made for this step; a new rollout where the last one is used up."""
-        batches = cast("int", cast("GRPOConfig", self.args).steps_per_generation) * self.num_iterations
-        place = self._step % batches
+        place = self._step % self._batches
         if place == 0 or not self._rollout:
-            self._rollout = self.learner.roll_out(self, generation_batch)
+            rows = list(chain.from_iterable(processes.gathered(generation_batch)))
+            self._rollout = self.learner.roll_out(self, rows)
         return self._rollout[place]
+
+    @property
+    def _batches(self) -> int:
+        """Batches of this process between two rollouts."""
+        return cast("int", cast("GRPOConfig", self.args).steps_per_generation) * self.num_iterations
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Gives the log the batch's part of the loss with those of the other processes."""
+        return processes.summed(super().training_step(model, inputs, num_items_in_batch))
 
     def compute_loss(
         self,
@@ -233,6 +234,8 @@ class SamplingTrainer(GRPOTrainer):
     def _clip_grad_norm(self, model: Any) -> Any:
         """What is trained beside the policy is cut by itself, wherever its weights lie."""
         trained = [] if self.beside is None else self.beside.trained
+        # The last thing before gradients are used, and once a step.
+        sum_gradients(chain(model.parameters(), trained))
         if trained:
             torch.nn.utils.clip_grad_norm_(trained, self.args.max_grad_norm)
         gradients = [weight.grad for weight in trained]
@@ -244,13 +247,26 @@ class SamplingTrainer(GRPOTrainer):
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         # Before the trainer's state, whose file says that a checkpoint is whole.
-        self.learner.save(Path(output_dir))
+        if processes.is_first():
+            self.learner.save(Path(output_dir))
         super()._save_optimizer_and_scheduler(output_dir)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        # Each process writes its own, and all of them belong to a whole checkpoint.
+        processes.wait()
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             self.learner.load(Path(checkpoint))
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """What was noted in any process, each of which goes through batches of its own."""
+        every = processes.gathered(dict(self._metrics["train"]))
+        for name in dict.fromkeys(chain.from_iterable(every)):
+            self._metrics["train"][name] = [value for noted in every for value in noted.get(name, ())]
+        super().log(logs, start_time)
 
     def train(self, *arguments: Any, **options: Any) -> Any:
         """Trains, and gives the model its own generation settings back."""
@@ -268,6 +284,12 @@ class SamplingTrainer(GRPOTrainer):
         copied = REFERENCE_ADAPTER if REFERENCE_ADAPTER in model.peft_config else None
         with wearing(model, copied):
             yield self.model
+
+
+def _one_after_the_other(said: Sequence[Said]) -> Said:
+    told = [each.log_probs for each in said if each.log_probs is not None]
+    ids = list(chain.from_iterable(each.ids for each in said))
+    return Said(ids, list(chain.from_iterable(told)) if told else None)
 
 
 def _no_reward(**_: Any) -> list[float | None]:

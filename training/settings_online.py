@@ -42,8 +42,8 @@ class OnlineSettings(TrainerSettings):
     generation_batch_size: int = Field(
         default=32,
         ge=2,
-        description="answers that are sampled, then learned from: a multiple of batch_size x "
-        "gradient_accumulation_steps",
+        description="answers that are sampled, in all processes together, then learned from: a multiple of "
+        "batch_size x gradient_accumulation_steps x processes",
     )
     max_kl: float | None = Field(
         default=50.0, gt=0, description="stop where answers are further from the reference, in nats an answer"
@@ -112,7 +112,7 @@ class OnlineSettings(TrainerSettings):
 
     @property
     def answers_a_step(self) -> int:
-        """Answers that the trainer counts in one optimizer step."""
+        """Answers that the trainer counts in one optimizer step of one process."""
         return self.answers_a_batch * self.gradient_accumulation_steps
 
     @property
@@ -139,22 +139,20 @@ class OnlineSettings(TrainerSettings):
         """Whether the run's own reward model has a part in the score."""
         return any(part.reward_model == RUN for part in self.reward_funcs)
 
-    @property
-    def steps_a_pass(self) -> int:
-        """Optimizer steps in one pass over a rollout."""
-        return self.generation_batch_size // self.answers_a_step
+    def steps_a_pass(self, processes: int) -> int:
+        """Optimizer steps in one pass over a rollout, which so many processes take together."""
+        return self.generation_batch_size // (self.answers_a_step * processes)
 
-    @property
-    def steps_per_rollout(self) -> int:
+    def steps_per_rollout(self, processes: int) -> int:
         """Optimizer steps between two rollouts."""
-        return self.passes * self.steps_a_pass
+        return self.passes * self.steps_a_pass(processes)
 
     def rollouts(self, rows: int) -> int:
         """Rollouts that are needed to answer so many prompts; the last one goes over the start again."""
         return math.ceil(rows * self.epochs * self.answers_a_prompt / self.generation_batch_size)
 
-    def optimizer_steps(self, rows: int) -> int:
-        return self.rollouts(rows) * self.steps_per_rollout
+    def optimizer_steps(self, rows: int, processes: int = 1) -> int:
+        return self.rollouts(rows) * self.steps_per_rollout(processes)
 
     def decisive(self) -> dict[str, object]:
         contents = [part.content for part in self.reward_models]

@@ -101,9 +101,9 @@ class TrainerSettings(Section):
         """The columns of the rows that decide the outcome, beside those of the method itself."""
         return ()
 
-    def optimizer_steps(self, rows: int) -> int:
-        """Optimizer steps of the whole run over so many rows."""
-        batches = math.ceil(rows / self.batch_size)
+    def optimizer_steps(self, rows: int, processes: int = 1) -> int:
+        """Optimizer steps of the whole run over so many rows, of which each process has its share."""
+        batches = math.ceil(math.ceil(rows / processes) / self.batch_size)
         return math.ceil(math.ceil(batches / self.gradient_accumulation_steps) * self.epochs)
 
     def decisive(self) -> dict[str, object]:

@@ -5,7 +5,6 @@
 
 import contextlib
 import json
-import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,9 +63,7 @@ def trainer_arguments(job: Job, workspace: Workspace, *, rows: int) -> dict[str,
         "per_device_train_batch_size": settings.batch_size,
         "gradient_accumulation_steps": settings.gradient_accumulation_steps,
         # The first step of a warm-up has rate 0, so a short run has none.
-        "warmup_steps": int(
-            settings.warmup_ratio * settings.optimizer_steps(math.ceil(rows / processes.count()))
-        ),
+        "warmup_steps": int(settings.warmup_ratio * settings.optimizer_steps(rows, processes.count())),
         "lr_scheduler_type": settings.lr_scheduler_type,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,

@@ -48,8 +48,11 @@ def _train(given: argparse.Namespace) -> int:
 
 def _dry_run(loaded: "LoadedRecipe", methods: "Sequence[MethodName]", given: argparse.Namespace) -> int:
     from solon.run_folder import RunFolder, default_out
+    from solon.together import speaks
     from solon.validate import require_sound
 
+    if not speaks():
+        return 0
     out = given.out or default_out(loaded.recipe)
     require_sound(loaded, out)
     from solon.dry_run import dry_run
