@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PLANE, REWARDS, ROUNDS = "report.png", "report-rewards.png", "report-rounds.png"
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-_MARKERS = "osD^vP"
+_MARKERS = "osD^vPX"
+"""One more than there are colours, so that 42 models look different."""
 _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
 _GRADES = ("engaged", "partial", "evasive", "empty", "complied")
 _GREY = "#6b6b6b"
