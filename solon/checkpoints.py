@@ -20,13 +20,12 @@ from solon.loaded_recipe import LoadedRecipe
 from solon.models import model_problems
 from solon.run_folder import RunFolder
 from solon.stage import POLICIES
-from training.model import CHECKPOINTS
+from training.model import CHECKPOINTS, TRAINER_STATE
 from training.settings import MethodName
 
 BASE = "base"
 _STEP = re.compile(r"checkpoint-(\d+)")
 _PARTIAL = ".partial"
-_TRAINER_STATE = "trainer_state.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def _steps(loaded: LoadedRecipe, out: Path, *, method: MethodName | str, run: st
 
 def _last_step(out: Path) -> int | None:
     """Where a training that is finished ended; None of one that is not."""
-    state = out / _TRAINER_STATE
+    state = out / TRAINER_STATE
     return int(json.loads(state.read_text())["global_step"]) if state.is_file() else None
 
 

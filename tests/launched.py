@@ -15,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from training_fixtures import StopError, stop_at  # noqa: E402
+
 from training.methods import METHODS  # noqa: E402
 from training.model import Trained, TrainingError, TrainingProgress  # noqa: E402
 from training.processes import leave  # noqa: E402
@@ -38,10 +40,6 @@ KINDS: Mapping[str, type[TrainerSettings]] = {
 }
 STEPS = 2
 """Optimizer steps: two batches, each over all processes."""
-
-
-class StopError(Exception):
-    """What a run is cut off with."""
 
 
 def rows(method: str) -> list[dict[str, object]]:
@@ -101,12 +99,6 @@ def train(
     )
 
 
-def cut(told: TrainingProgress) -> None:
-    """After the checkpoint of the first step, before that of the second."""
-    if told.step == 2:
-        raise StopError
-
-
 def launched(model: str, out: Path) -> dict[str, Any]:
     """Every method, a run that goes on, and an error; in each of the processes."""
     seen: dict[str, Any] = {}
@@ -114,8 +106,9 @@ def launched(model: str, out: Path) -> dict[str, Any]:
         trained = train(method, model, out / method, processes=2)
         seen[method] = [trained.rows, trained.metrics["steps"]]
     train("dpo", model, out / "lora", processes=2, use_peft=True)
+    # After the checkpoint of the first step, before that of the second.
     try:
-        train("sft", model, out / "cut", processes=2, save_steps=1, progress=cut)
+        train("sft", model, out / "cut", processes=2, save_steps=1, progress=stop_at(2))
     except StopError:
         train("sft", model, out / "cut", processes=2, save_steps=1)
     try:

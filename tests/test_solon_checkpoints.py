@@ -32,14 +32,20 @@ def adapter(folder: Path) -> Path:
     return folder
 
 
-def test_the_base_comes_first_and_each_policy_after_its_own_steps(
-    tmp_path: Path, loaded: LoadedRecipe
-) -> None:
-    run = RunFolder(tmp_path / "run")
+def with_steps(out: Path) -> RunFolder:
+    """A run of two adapters, and checkpoints of the second at the steps 20 and 100."""
+    run = RunFolder(out)
     adapter(run.model("sft"))
     adapter(run.model("dpo"))
     for step in (20, 100):
         adapter(run.model("dpo") / "checkpoints" / f"checkpoint-{step}")
+    return run
+
+
+def test_the_base_comes_first_and_each_policy_after_its_own_steps(
+    tmp_path: Path, loaded: LoadedRecipe
+) -> None:
+    run = with_steps(tmp_path / "run")
     found = of_run(loaded, run, run="s4")
     assert [each.name for each in found] == ["base", "sft", "dpo-step-20", "dpo-step-100", "dpo"]
     assert [each.checkpoint.kind for each in found] == ["base", "sft", "step", "step", "dpo"]
@@ -51,12 +57,8 @@ def test_the_base_comes_first_and_each_policy_after_its_own_steps(
 def test_the_last_checkpoint_of_a_finished_training_is_the_model_itself(
     tmp_path: Path, loaded: LoadedRecipe
 ) -> None:
-    run = RunFolder(tmp_path / "run")
-    adapter(run.model("sft"))
-    adapter(run.model("dpo"))
+    run = with_steps(tmp_path / "run")
     (run.model("dpo") / "trainer_state.json").write_text('{"global_step": 100}')
-    for step in (20, 100):
-        adapter(run.model("dpo") / "checkpoints" / f"checkpoint-{step}")
     assert [each.name for each in of_run(loaded, run)] == ["base", "sft", "dpo-step-20", "dpo"]
 
 

@@ -1,23 +1,19 @@
 """Two processes that sample, score and learn together, against one that does all of it alone."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from launched_online import CASES, SAMPLED, train
+from launching import launch
 from repeats import save_repeats
 from safetensors.torch import load_file
 from training_fixtures import history, reward_model, tiny_model
 
 __all__ = ["reward_model", "tiny_model"]
 
-ROOT = Path(__file__).parent.parent
-CONFIG = ROOT / "recipes" / "accelerate" / "two_cpus.yaml"
 WEIGHTS = {True: "adapter_model.safetensors", False: "model.safetensors"}
 
 
@@ -28,18 +24,7 @@ def together(tiny_model: Path, reward_model: Path, tmp_path_factory: pytest.Temp
     (folder / "tiny").symlink_to(tiny_model)
     (folder / "rates").symlink_to(reward_model)
     save_repeats(tiny_model, folder / "repeats")
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
-    command += ["--config_file", str(CONFIG), "--main_process_port", "0"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
-    done = subprocess.run(
-        [*command, str(ROOT / "tests" / "launched_online.py"), str(folder)],
-        env=environment | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    launch("launched_online.py", folder, timeout_s=600)
     return folder
 
 

@@ -1,14 +1,12 @@
 """Two processes, as `accelerate launch` starts them, against one with twice the batch."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from launched import KINDS, STEPS, train
+from launching import launch
 from safetensors.torch import load_file
 from training_fixtures import tiny_model
 
@@ -17,26 +15,12 @@ from training.model import TrainingError
 
 __all__ = ["tiny_model"]
 
-ROOT = Path(__file__).parent.parent
-CONFIG = ROOT / "recipes" / "accelerate" / "two_cpus.yaml"
-
 
 @pytest.fixture(scope="module")
 def together(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left, launched once for all tests here."""
     out = tmp_path_factory.mktemp("together")
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
-    command += ["--config_file", str(CONFIG), "--main_process_port", "0"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
-    done = subprocess.run(
-        [*command, str(ROOT / "tests" / "launched.py"), str(tiny_model), str(out)],
-        env=environment | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    launch("launched.py", tiny_model, out, timeout_s=280)
     return out
 
 

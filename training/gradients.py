@@ -49,10 +49,12 @@ def _gradient(weight: Parameter) -> Tensor:
 def _bundles(weights: Iterable[Parameter]) -> Iterator[list[Parameter]]:
     """The weights in their order, so many together that they have about `TOGETHER` numbers."""
     some: list[Parameter] = []
+    numbers = 0
     for weight in weights:
         some.append(weight)
-        if sum(each.numel() for each in some) >= TOGETHER:
+        numbers += weight.numel()
+        if numbers >= TOGETHER:
             yield some
-            some = []
+            some, numbers = [], 0
     if some:
         yield some

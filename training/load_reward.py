@@ -78,7 +78,7 @@ def load_reward_policy(model: ModelSettings, settings: TrainerSettings) -> Polic
     """
     base = _load_with_head(model, settings)
     if model.adapter is None:
-        return Policy(base, _with_its_head(lora_config(settings)) if settings.use_peft else None)
+        return Policy(base, with_its_head(lora_config(settings)) if settings.use_peft else None)
     peft_model = _adapted(base, model)
     if settings.use_peft:
         return Policy(peft_model, None)
@@ -130,7 +130,7 @@ def _adapted(base: PreTrainedModel, model: ModelSettings) -> PeftModel:
         config.inference_mode = False
         # An adapter of SFT has no head yet, and PEFT looks for one.
         own = {f"base_model.model.{HEAD}.{name}": weight for name, weight in _head(base).state_dict().items()}
-        peft_model = cast("PeftModel", get_peft_model(base, _with_its_head(config)))
+        peft_model = cast("PeftModel", get_peft_model(base, with_its_head(config)))
         weights = own | load_peft_weights(str(adapter))
         left_over = set_peft_model_state_dict(peft_model, weights).unexpected_keys
     except (OSError, ValueError, RuntimeError) as error:
@@ -142,7 +142,7 @@ def _adapted(base: PreTrainedModel, model: ModelSettings) -> PeftModel:
     return peft_model
 
 
-def _with_its_head(config: LoraConfig) -> LoraConfig:
+def with_its_head(config: LoraConfig) -> LoraConfig:
     """A LoRA that trains the whole head with it, and saves it."""
     config.task_type = TaskType.SEQ_CLS
     config.modules_to_save = [HEAD]

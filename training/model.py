@@ -11,6 +11,9 @@ from typing import Literal
 CHECKPOINTS = "checkpoints"
 """The folder of a training's intermediate checkpoints, each in `checkpoint-<step>`."""
 
+TRAINER_STATE = "trainer_state.json"
+"""The file of a model or a checkpoint that tells the steps and what was logged at them."""
+
 
 class TrainingError(ValueError):
     """A stage cannot train, or cannot keep what it trained; the message says why and what to do next."""

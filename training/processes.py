@@ -35,7 +35,11 @@ def count() -> int:
 
 def is_first() -> bool:
     """Whether this process is the one that reads, writes and decides."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return _rank() == 0
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
 
 
 def divided() -> bool:
@@ -78,7 +82,7 @@ def shared(make: Callable[[], Made]) -> Made:
 def share(items: Sequence[Item]) -> Sequence[Item]:
     """This process's part of what all have: a run of it, as long as any other's or longer by one."""
     each, more = divmod(len(items), count())
-    rank = int(os.environ.get("RANK", "0"))
+    rank = _rank()
     start = rank * each + min(rank, more)
     return items[start : start + each + (rank < more)]
 

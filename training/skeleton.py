@@ -6,7 +6,7 @@ In: a model's configuration and a method's settings. Out: its layers on torch's 
 from typing import Any, cast
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, TaskType, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -16,9 +16,10 @@ from transformers import (
 
 from engine import attention
 from engine.local_model import locate
-from engine.reward_head import HEAD, float32_head
+from engine.reward_head import float32_head
 from engine.settings import ModelSettings
 from training.load import lora_config, precision, require_adapter
+from training.load_reward import with_its_head
 from training.settings import TrainerSettings
 
 
@@ -54,6 +55,4 @@ def _lora(model: ModelSettings, settings: TrainerSettings, *, rates: bool) -> Lo
     if model.adapter:
         config = cast("LoraConfig", PeftConfig.from_pretrained(str(require_adapter(model))))
         config.inference_mode = False
-    if rates:
-        config.task_type, config.modules_to_save = TaskType.SEQ_CLS, [HEAD]
-    return config
+    return with_its_head(config) if rates else config

@@ -22,7 +22,7 @@ from training.course import course_table
 from training.data import reasons
 from training.hub import push
 from training.load import precision
-from training.model import Progress, Trained, TrainingError
+from training.model import TRAINER_STATE, Progress, Trained, TrainingError
 from training.samples import answer, write_samples
 from training.save import save_divided, save_weights, write_json, write_recipe
 from training.seams import StepsToProgress, measured_at_the_end, silence, without_number
@@ -170,7 +170,7 @@ def _leave(
     if measured:
         trainer.state.log_history.append({**measured, "step": trainer.state.global_step})
     metrics = {**rows.counts(), **_final_numbers(trainer), "seconds": round(seconds, 1)}
-    trainer.state.save_to_json(str(folder / "trainer_state.json"))
+    trainer.state.save_to_json(str(folder / TRAINER_STATE))
     _write_account(folder, job, rows=rows, metrics=metrics)
     if workspace.events.is_dir():
         workspace.events.rename(folder / workspace.events.name)
@@ -191,7 +191,7 @@ def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapp
         facts=job.card,
         numbers={name: f"{value:.6g}" for name, value in metrics.items()},
         dropped=reasons(rows.dropped),
-        course=course_table(json.loads((folder / "trainer_state.json").read_text())["log_history"]),
+        course=course_table(json.loads((folder / TRAINER_STATE).read_text())["log_history"]),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     dropped = [{"row": drop.row, "reason": drop.reason} for drop in rows.dropped]

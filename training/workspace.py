@@ -18,7 +18,7 @@ from engine.settings import ModelSettings
 from pipeline.disk import sync_folder
 from training import processes
 from training.data import Row
-from training.model import CHECKPOINTS, TrainingError
+from training.model import CHECKPOINTS, TRAINER_STATE, TrainingError
 from training.settings import TrainerSettings
 
 _SERVING_ONLY = {
@@ -34,7 +34,7 @@ _SERVING_ONLY = {
 }
 
 
-_TO_GO_ON = ("optimizer*", "scheduler*", "rng_state*", "trainer_state.json", "training_args.bin")
+_TO_GO_ON = ("optimizer*", "scheduler*", "rng_state*", TRAINER_STATE, "training_args.bin")
 """What a checkpoint holds beside its weights, for training to go on from it."""
 
 
