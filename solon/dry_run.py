@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 OPEN, CLOSE = "[[", "]]"
 GREEN, PLAIN = "\x1b[1;32m", "\x1b[0m"
 
-_WHAT = {"rows_truncated": "cut at their end", "rows_dropped": "dropped", "rows_held_out": "held out"}
+_WHAT = {
+    "rows_truncated": "cut at their end", "rows_dropped": "dropped", "rows_held_out": "held out",
+    "rows_packed_into": "packed rows",
+}  # fmt: skip
 
 
 def dry_run(loaded: LoadedRecipe, folder: RunFolder, methods: Sequence[MethodName]) -> Iterator[str]:

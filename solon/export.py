@@ -19,8 +19,8 @@ from typing import Literal, cast
 from pipeline.disk import sync_folder, write_whole
 from pipeline.store import StoredRows
 from prompts.message import Conversation, as_dicts
-from solon.demonstrations import imitated
 from solon.errors import BadInputError
+from solon.imitated import imitated
 from solon.loaded_recipe import LoadedRecipe
 from solon.programs import prompts_to_answer
 from solon.run_folder import RunFolder, load_run_recipe

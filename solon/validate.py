@@ -210,10 +210,16 @@ def _prompt_problems(loaded: LoadedRecipe) -> Iterator[str]:
     data = loaded.recipe.data
     if data is None:
         return
-    if data.demonstrations is not None and loaded.recipe.training.sft is None:
+    sft = loaded.recipe.training.sft
+    if data.demonstrations is not None and sft is None:
         yield (
             f"{loaded.path}: `{DEMONSTRATIONS}` are learned from by SFT, and the recipe has none\n"
             f"  next: add `training.sft: {{}}`, or leave `{DEMONSTRATIONS}` out"
+        )
+    if sft is not None and sft.helpful_share and data.helpful is None:
+        yield (
+            f"{loaded.path}: `{SECTIONS['sft']}.helpful_share` asks for helpful samples, and there are none\n"
+            "  next: add `data.helpful`, or leave helpful_share out"
         )
     lacking = {"sft": not (data.red_team or data.demonstrations), "label": not data.red_team}
     for stage in ("sft", "label"):

@@ -4,7 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from training_fixtures import PREFERENCES, dpo_settings, reward_settings, tiny, tiny_model
+from training_fixtures import (
+    PREFERENCES,
+    SFT_ROWS,
+    dpo_settings,
+    reward_settings,
+    sft_settings,
+    tiny,
+    tiny_model,
+)
 
 from solon.cli import main
 from solon.dry_run import described
@@ -105,3 +113,13 @@ def test_a_row_of_another_shape_stops_it_as_it_stops_training(tiny_model: Path) 
         look(
             METHODS["dpo"], [{"prompt": []}], model=tiny(tiny_model), settings=dpo_settings(), seed=0
         )  # fmt: skip
+
+
+def test_packed_rows_are_counted_and_shown_one_conversation_after_the_other(tiny_model: Path) -> None:
+    settings = sft_settings(packing=True, max_length=200, batch_size=1)
+    found = look(METHODS["sft"], SFT_ROWS, model=tiny(tiny_model), settings=settings, seed=0)
+    told = described(found, settings, colour=False)
+    assert "4 rows to learn from, 2 packed rows" in told
+    assert "1 texts of 200 tokens" in told
+    assert told.count("--- row 0, answer") == len(found.batch) > 1
+    assert "[[No.<|im_end|>\n]]" in told

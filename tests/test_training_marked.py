@@ -77,6 +77,13 @@ def test_sft_marks_what_has_a_label(tiny_model: Path) -> None:
     assert marked(rows) == masked({**batch, "learned": batch["labels"] != IGNORED}, "learned")
 
 
+def test_packed_conversations_are_shown_one_by_one(tiny_model: Path) -> None:
+    alone = marked(tokens("sft", SFT_ROWS, sft_settings(), tiny_model))
+    rows = tokens("sft", SFT_ROWS, sft_settings(packing=True, max_length=200), tiny_model)
+    assert len(rows) < len(SFT_ROWS)
+    assert sorted(marked(rows)) == sorted(alone)
+
+
 @pytest.mark.parametrize("method", ["dpo", "orpo"])
 def test_pairs_mark_both_answers(method: str, tiny_model: Path) -> None:
     rows = tokens(method, PREFERENCES, dpo_settings(), tiny_model)

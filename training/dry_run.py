@@ -74,7 +74,7 @@ def look(
         tokenizer = method.tokenizer(model)
         tokens = method.tokens(rows, tokenizer, model, settings, seed=seed)
         sizes = measure(tokens.dataset)
-        largest = _largest(sizes, settings)
+        largest = _largest(sizes, settings, packed=tokens.conversations is not None)
         return Look(
             method.stage,
             tokens.counts(),
@@ -96,8 +96,12 @@ def _batch(tokens: TokenizedRows, tokenizer: PreTrainedTokenizerBase, size: int)
             yield Shown(number, text.name, aim(row), tuple(spans(text, tokenizer)))
 
 
-def _largest(sizes: Sizes, settings: TrainerSettings) -> Batch:
-    """A batch of which every text is as long as the longest; texts of one row share how they begin."""
+def _largest(sizes: Sizes, settings: TrainerSettings, *, packed: bool) -> Batch:
+    """A batch of which every text is as long as the longest; texts of one row share how they begin, unless
+    they are packed, which fills it.
+    """
+    if packed:
+        return Batch(settings.batch_size, settings.max_length, settings.batch_size * sizes.row_learned)
     rows = settings.batch_size * sizes.texts
     sampled = getattr(settings, "generation_batch_size", None)
     if sampled is None:

@@ -36,14 +36,15 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Lengths by what was measured; the most `texts` that a row holds, the most `learned` in a text, and the
-    most tokens of a row whose texts' common beginning counts once (`joined`).
+    """Lengths by what was measured; the most `texts` that a row holds, the most `learned` in a text and in a
+    row (`row_learned`), and the most tokens of a row whose texts' common beginning counts once (`joined`).
     """
 
     lengths: tuple[Lengths, ...]
     texts: int
     learned: int
     joined: int
+    row_learned: int
 
     @property
     def longest(self) -> int:
@@ -54,16 +55,17 @@ class Sizes:
 def measure(rows: "Dataset") -> Sizes:
     """Go through the rows once; nothing of them is kept but numbers."""
     counted: dict[str, array[int]] = {}
-    most_texts = most_learned = most_joined = 0
+    most_texts = most_learned = most_joined = most_of_row = 0
     for made in _each(rows):
         most_texts = max(most_texts, len(made))
         most_joined = max(most_joined, _joined(made))
-        most_learned = max(most_learned, *(text.learned_tokens for text in made))
+        learned = [text.learned_tokens for text in made]
+        most_learned, most_of_row = max(most_learned, *learned), max(most_of_row, sum(learned))
         for name, tokens in _counts(made):
             counted.setdefault(name, array("l")).append(tokens)
     whole = counted.pop(WHOLE)
     found = [_lengths(name, tokens) for name, tokens in {**counted, WHOLE: whole}.items()]
-    return Sizes(tuple(found), most_texts, most_learned, most_joined)
+    return Sizes(tuple(found), most_texts, most_learned, most_joined, most_of_row)
 
 
 def _each(rows: "Dataset") -> Iterator[list[Text]]:

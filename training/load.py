@@ -26,8 +26,9 @@ from engine.local_model import locate, pick_device, pick_dtype
 from engine.settings import ModelSettings
 from training import processes
 from training.model import TrainingError
+from training.packing import check_packing
 from training.sampling import check_processes, check_sampler
-from training.settings import OnlineSettings, TrainerSettings
+from training.settings import OnlineSettings, SFTSettings, TrainerSettings
 from training.trackers import lacking
 
 
@@ -93,6 +94,8 @@ def check_settings(model: ModelSettings, settings: TrainerSettings) -> None:
         config = AutoConfig.from_pretrained(locate(model.model), trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError) as error:
         raise TrainingError(not_loaded(model, error)) from error
+    if isinstance(settings, SFTSettings) and settings.packing:
+        check_packing(config, trust_remote_code=model.trust_remote_code)
     limit = getattr(config, "max_position_embeddings", None)
     if isinstance(limit, int) and settings.max_length > limit:
         raise TrainingError(

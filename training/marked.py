@@ -6,11 +6,12 @@ marked is what the methods' collators put the loss on; `tests/test_training_mark
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
 
+from training.packing import LENGTHS
 from training.tokens import IGNORED
 
 _BESIDE = "KL_completion"
@@ -49,7 +50,7 @@ def texts(row: Mapping[str, Any]) -> list[Text]:
     answered has nothing to learn yet.
     """
     if "labels" in row:
-        return [_text("answer", row["input_ids"], [label != IGNORED for label in row["labels"]])]
+        return _conversations(row)
     if "answers" in row:
         ranked = enumerate(zip(row["answers"], row["ranks"], strict=True), 1)
         return [
@@ -82,6 +83,13 @@ def aim(row: Mapping[str, Any]) -> str:
         margin = f", margin {row['margin']:g}" if row.get("margin") else ""
         return f"P(chosen) {row['target']:.2f}{margin}"
     return ""
+
+
+def _conversations(row: Mapping[str, Any]) -> list[Text]:
+    """That of a row of SFT, or all that are packed in it."""
+    ids, learned = iter(row["input_ids"]), (label != IGNORED for label in row["labels"])
+    lengths = row.get(LENGTHS) or [len(row["input_ids"])]
+    return [_text("answer", [*islice(ids, tokens)], [*islice(learned, tokens)]) for tokens in lengths]
 
 
 def _answer(name: str, prompt: Sequence[int], ids: Sequence[int]) -> Text:

@@ -16,14 +16,15 @@ import huggingface_hub.constants
 import torch
 import trl.trainer.utils as trl_utils
 from torch import Tensor
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerState
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback, TrainerState
 from transformers.utils import logging as transformers_logging
 from trl.trainer.reward_config import RewardConfig
 from trl.trainer.reward_trainer import DataCollatorForPreference, RewardTrainer
-from trl.trainer.sft_trainer import SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from training.bradley_terry import centring, pair_losses
 from training.model import Progress, TrainingProgress
+from training.packing import parted
 from training.shared_prompts import pairs, shared_prompts
 
 REFERENCE_ADAPTER = "ref"
@@ -53,6 +54,22 @@ class QuietSFTTrainer(SFTTrainer):
 
     def _send_telemetry(self) -> None:
         return
+
+
+class PackedSFTTrainer(QuietSFTTrainer):
+    """The same for rows of `input_ids`, `labels` and `seq_lengths`, the lengths of a row's conversations.
+
+    TRL packs for FlashAttention alone, all rows of a batch in one; here they stay rows, for any attention.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        pad = cast("PreTrainedTokenizerBase", options["processing_class"]).pad_token_id
+        collator = DataCollatorForLanguageModeling(cast("int", pad), return_position_ids=True)
+        super().__init__(**options, data_collator=collator)
+
+    def compute_loss(self, model: Any, *arguments: Any, **options: Any) -> Any:
+        with parted(model):
+            return super().compute_loss(model, *arguments, **options)
 
 
 def note(trainer: Any, told: Mapping[str, Tensor]) -> None:

@@ -48,6 +48,27 @@ class SFTSettings(TrainerSettings):
         "a resumed run would see another order",
     )
 
+    helpful_share: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="share of helpful samples among the rows that critique made, drawn by the seed; null: "
+        "all that there are",
+    )
+    packing: bool = Field(
+        default=False,
+        description="several rows in one of up to max_length tokens, each of which sees itself alone: no "
+        "padding, and the same loss a token; batch_size then counts rows of max_length tokens",
+    )
+
+    @model_validator(mode="after")
+    def _packed_rows_have_one_length(self) -> "SFTSettings":
+        if self.packing and self.group_by_length:
+            raise ValueError(
+                "packing leaves no padding that group_by_length could save; leave one of them out"
+            )
+        return self
+
     @model_validator(mode="after")
     def _order_survives_a_resume(self) -> "SFTSettings":
         if self.group_by_length and self.save_steps:

@@ -1,7 +1,7 @@
 """Supervised fine-tuning: rows with `messages` in, a trained adapter or model out.
 
 The loss is the negative log-likelihood of the last assistant message alone, averaged over its tokens in the
-whole optimizer step, so that accumulation and padding change nothing.
+whole optimizer step, so that accumulation, padding and packing change nothing.
 """
 
 from transformers import PreTrainedTokenizerBase, Trainer
@@ -10,7 +10,8 @@ from trl.trainer.sft_config import SFTConfig
 from training.data import Example, Rows, read_sft
 from training.examples import tokenize_examples
 from training.method import Method, Prepared
-from training.seams import QuietSFTTrainer
+from training.packing import packed
+from training.seams import PackedSFTTrainer, QuietSFTTrainer
 from training.settings import SFTSettings
 from training.tokens import TokenizedRows
 
@@ -21,16 +22,18 @@ def _tokenize(
     settings: SFTSettings,
     _seed: int,
 ) -> TokenizedRows:
-    return tokenize_examples(
+    rows = tokenize_examples(
         examples,
         tokenizer,
         max_length=settings.max_length,
         max_completion_length=settings.max_completion_length,
     )
+    return packed(rows, max_length=settings.max_length) if settings.packing else rows
 
 
 def _trainer(prepared: Prepared[SFTSettings]) -> Trainer:
-    return QuietSFTTrainer(
+    kind = PackedSFTTrainer if prepared.settings.packing else QuietSFTTrainer
+    return kind(
         model=prepared.policy.model,
         args=SFTConfig(
             **prepared.arguments,

@@ -113,7 +113,7 @@ def shared_prompts(model: object, groups: Tensor) -> Iterator[None]:
 
     Where the model can't be asked so, or hardly anything is shared, it is asked as ever.
     """
-    backbone = _backbone(model)
+    backbone = backbone_of(model)
     if not can_fold(backbone):
         yield
         return
@@ -144,7 +144,7 @@ def shared_prompts(model: object, groups: Tensor) -> Iterator[None]:
             hook.remove()
 
 
-def _backbone(model: object) -> Any:
+def backbone_of(model: object) -> Any:
     """The layers below the head, which take token ids and give hidden states."""
     inner: Any = extract_model_from_parallel(cast("Module", model))
     return (inner.get_base_model() if isinstance(inner, PeftModel) else inner).base_model

@@ -177,7 +177,7 @@ def _leave(
     workspace.finish(keep_checkpoints=job.settings.keep_checkpoints)
     if job.settings.push_to_hub and job.settings.hub_model_id:
         push(workspace.out, job.settings.hub_model_id)
-    return Trained(workspace.out, job.kind, len(rows), len(rows.truncated), rows.dropped, metrics)
+    return Trained(workspace.out, job.kind, rows.learned, len(rows.truncated), rows.dropped, metrics)
 
 
 def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapping[str, float]) -> None:

@@ -59,7 +59,8 @@ class TokenizedRows:
 
     `dataset` has the columns that TRL's collators take. It lies in a file of `folder`, mapped into memory
     where it is read, and goes with this object. `held_out` are rows beside it that are not trained on.
-    Pickled, it is what another process of this machine reads: the same file, without the folder.
+    Rows that are packed hold so many `conversations` together. Pickled, it is what another process of this
+    machine reads: the same file, without the folder.
     """
 
     dataset: "Dataset"
@@ -67,21 +68,32 @@ class TokenizedRows:
     dropped: tuple[Dropped, ...]
     folder: "tempfile.TemporaryDirectory[str] | None"
     held_out: "Dataset | None" = None
+    conversations: int | None = None
 
     def __reduce__(self) -> tuple[type["TokenizedRows"], tuple[object, ...]]:
-        return TokenizedRows, (self.dataset, self.truncated, self.dropped, None, self.held_out)
+        told = (self.dataset, self.truncated, self.dropped, None, self.held_out, self.conversations)
+        return TokenizedRows, told
 
     def __len__(self) -> int:
         return len(self.dataset)
 
+    @property
+    def learned(self) -> int:
+        """Rows of the data set that are learned from."""
+        return len(self) if self.conversations is None else self.conversations
+
     def counts(self) -> dict[str, int]:
         """How many rows there are, and how many are cut or dropped."""
         counts = {
-            "rows": len(self),
+            "rows": self.learned,
             "rows_truncated": len(self.truncated),
             "rows_dropped": len(self.dropped),
         }
-        return counts if self.held_out is None else counts | {"rows_held_out": len(self.held_out)}
+        if self.held_out is not None:
+            counts["rows_held_out"] = len(self.held_out)
+        if self.conversations is not None:
+            counts["rows_packed_into"] = len(self)
+        return counts
 
 
 class TooLongError(Exception):

@@ -5,7 +5,7 @@ All but SFT go on from the SL model, and those that learn a judge's labels need 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from labeling.trust import Believing
 from pipeline.gate import StoppedError
 from solon.audit import require_fit, trust
 from solon.facts import judged_facts, run_facts
+from solon.imitated import Imitated
 from solon.stage import LEARN_FROM_LABELS, Stage
 from solon.stages.sitting import Sitting
 from solon.stages.training import training_of
@@ -32,6 +33,7 @@ async def train(sitting: Sitting, method: MethodName) -> None:
     """Train by a method, asking the recipe's judges where it learns from them as it goes."""
     loaded, folder = sitting.loaded, sitting.folder
     given = training_of(method, sitting.outputs)
+    drawn = _drawn(given.rows)
     if given.judged:
         require_fit(loaded, folder)
     from training.processes import shared
@@ -42,13 +44,21 @@ async def train(sitting: Sitting, method: MethodName) -> None:
         with _bar(sitting, method) as progress:
             trained = await asyncio.to_thread(
                 given.train,
-                card=run_facts(loaded) | judged_facts(loaded, folder, method),
+                card=run_facts(loaded) | drawn | judged_facts(loaded, folder, method),
                 # A few held-out prompts of each kind, for the samples beside a trained model.
                 samples=[question.conversation for question in shown(loaded, each=3)],
                 progress=progress,
                 judge=judge,
             )
-    sitting.reporter.say(f"{method}: {_learnt(method, trained)}model in {trained.folder}")
+    told = "".join(f"{text}, " for text in drawn.values())
+    sitting.reporter.say(f"{method}: {_learnt(method, trained)}{told}model in {trained.folder}")
+
+
+def _drawn(rows: Iterable[Mapping[str, object]]) -> dict[str, str]:
+    """What the card says of helpful samples that were drawn to a share; nothing where all are taken."""
+    if isinstance(rows, Imitated) and rows.drawn is not None:
+        return {"helpful share": rows.drawn.told()}
+    return {}
 
 
 @contextlib.asynccontextmanager

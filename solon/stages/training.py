@@ -12,7 +12,7 @@ from typing import cast
 from engine.settings import ModelSettings
 from pipeline.store import StoredRows
 from prompts.message import Conversation
-from solon.demonstrations import imitated
+from solon.imitated import imitated
 from solon.loaded_recipe import LoadedRecipe
 from solon.programs import prompts_to_answer
 from solon.progress import Progress
