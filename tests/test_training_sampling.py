@@ -1,8 +1,13 @@
 """Who samples: refused, with the next step, where vLLM cannot be had or processes cannot share a rollout."""
 
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -12,7 +17,7 @@ from engine.settings import ModelSettings
 from training.load import Policy
 from training.methods import METHODS
 from training.model import TrainingError
-from training.sampling import check_processes, check_sampler, sampler_arguments
+from training.sampling import check_processes, check_sampler, check_server, sampler_arguments
 from training.settings import GRPOSettings, MethodName, OnlineDPOSettings, PPOSettings
 
 __all__ = ["tiny_model"]
@@ -72,6 +77,56 @@ def test_a_rollout_that_does_not_fit_the_processes_is_told_with_numbers_that_do(
     monkeypatch.setenv("WORLD_SIZE", "5")
     with pytest.raises(TrainingError, match="set generation_batch_size: 60, or lower"):
         check_processes(settings)
+
+
+class Served(BaseHTTPRequestHandler):
+    """A vLLM server as far as it tells how it runs; `info` is None where it does not."""
+
+    info: dict[str, object] | None = None
+
+    def do_GET(self) -> None:
+        known = self.path == "/health" or (self.path.startswith("/server_info") and self.info is not None)
+        self.send_response(200 if known else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps({"vllm_config": self.info}).encode() if known else b"")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        return
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[str, type[Served]]]:
+    kind = type("ServedHere", (Served,), {})
+    with HTTPServer(("127.0.0.1", 0), kind) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", kind
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("transfer", "mode", "says"),
+    [
+        (None, "processed_logprobs", "runs without --weight-transfer-config"),
+        ({"backend": "nccl"}, "raw_logprobs", "tells raw_logprobs, and not the probabilities"),
+        ({"backend": "nccl"}, "processed_logprobs", None),
+    ],
+)
+def test_a_server_is_asked_how_it_runs(
+    served: tuple[str, type[Served]], transfer: object, mode: str, says: str | None
+) -> None:
+    url, kind = served
+    with pytest.raises(TrainingError, match=r"runs without VLLM_SERVER_DEV_MODE=1\n.*vllm serve MODEL"):
+        check_server(url)
+    kind.info = {"weight_transfer_config": transfer, "model_config": {"logprobs_mode": mode}}
+    with pytest.raises(TrainingError, match=says) if says else nullcontext():
+        check_server(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://127.0.0.1", "nowhere"])
+def test_a_server_that_is_not_there_is_told(url: str) -> None:
+    with pytest.raises(TrainingError, match=f"use_vllm: {url}: nothing answers there"):
+        check_server(url)
 
 
 def test_trls_configuration_takes_the_options(tmp_path: Path) -> None:

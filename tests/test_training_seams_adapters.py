@@ -9,7 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from training_fixtures import tiny_model
 from transformers import AutoModelForCausalLM
 
-from training.seams_adapters import wearing
+from training.seams_adapters import POLICY, merged, wearing
 
 __all__ = ["tiny_model"]
 
@@ -77,3 +77,32 @@ def test_a_backward_pass_within_is_that_of_the_adapter_alone(tiny_model: Path, r
     assert set(together) == set(alone)
     for name, grad in together.items():
         torch.testing.assert_close(grad, alone[name])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_merged_weights_are_those_of_a_merged_model_and_the_base_stays_as_it_was(
+    tiny_model: Path, dtype: torch.dtype
+) -> None:
+    model = two_adapters(tiny_model).to(dtype)  # type: ignore[arg-type]
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    plain = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=dtype)
+    told = {name: weight.clone() for name, weight in merged(model, POLICY)}
+    assert {name: weight.shape for name, weight in told.items()} == {
+        name: weight.shape for name, weight in plain.named_parameters()
+    }
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+    expected = dict(model.merge_and_unload(adapter_names=[POLICY]).named_parameters())
+    for name, weight in told.items():
+        assert torch.equal(weight, expected[name])
+        assert torch.equal(weight, dict(plain.named_parameters())[name]) == ("proj" not in name)
+
+
+def test_merging_and_unmerging_as_peft_does_would_change_a_base_in_bfloat16(tiny_model: Path) -> None:
+    """The reason for `merged`: the day this fails, it can go."""
+    model = two_adapters(tiny_model).to(torch.bfloat16)  # type: ignore[arg-type]
+    before = {name: weight.clone() for name, weight in model.named_parameters() if "base_layer" in name}
+    model.merge_adapter()
+    model.unmerge_adapter()
+    assert any(
+        not torch.equal(weight, before[name]) for name, weight in model.named_parameters() if name in before
+    )

@@ -3,6 +3,7 @@
 Settings in, TRL's options out; `TrainingError` before any weights load where answers cannot be sampled so.
 """
 
+import json
 import math
 from importlib.util import find_spec
 from typing import Any
@@ -18,6 +19,12 @@ from training.model import TrainingError
 from training.settings import OnlineSettings
 
 _WITHOUT = "or set use_vllm: false, which samples in this process"
+
+START = (
+    "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --host 127.0.0.1 "
+    """--weight-transfer-config '{"backend": "nccl"}' --logprobs-mode processed_logprobs"""
+)
+"""Starts a server as `TRL` asks for it: whoever reaches it may set its weights, so it listens here alone."""
 
 
 def sampler_arguments(settings: OnlineSettings) -> dict[str, Any]:
@@ -72,19 +79,36 @@ def check_sampler(settings: OnlineSettings, model: ModelSettings) -> None:
             f"use_vllm: TRL gives vLLM its weights on a GPU, and this runs on {device.type}\n"
             f"run it where there is a GPU, {_WITHOUT}"
         )
-    if settings.vllm_mode == "server" and not _answers(settings.vllm_server_base_url):
-        raise TrainingError(
-            f"use_vllm: nothing answers at {settings.vllm_server_base_url}\n"
-            "start it on another GPU: trl vllm-serve --model MODEL --logprobs-mode processed_logprobs, "
-            f"{_WITHOUT}"
-        )
+    if settings.vllm_mode == "server":
+        check_server(settings.vllm_server_base_url)
 
 
-def _answers(url: str) -> bool:
+def check_server(url: str) -> None:
+    """`TrainingError` where no vLLM answers, or one that takes no weights or tells other probabilities."""
+    if _told(url, "health") is None:
+        raise _unfit(url, "nothing answers there")
+    # vLLM tells how it runs, and takes weights, in what it calls its development mode.
+    told = _told(url, "server_info?config_format=json")
+    if told is None:
+        raise _unfit(url, "the server takes no weights: it runs without VLLM_SERVER_DEV_MODE=1")
+    runs = json.loads(told)["vllm_config"]
+    if runs["weight_transfer_config"] is None:
+        raise _unfit(url, "the server takes no weights: it runs without --weight-transfer-config")
+    mode = runs["model_config"]["logprobs_mode"]
+    if mode != "processed_logprobs":
+        raise _unfit(url, f"the server tells {mode}, and not the probabilities that it draws by")
+
+
+def _unfit(url: str, what: str) -> TrainingError:
+    return TrainingError(f"use_vllm: {url}: {what}\nstart it on a GPU of its own: {START}\n{_WITHOUT}")
+
+
+def _told(url: str, path: str) -> str | None:
+    """What the server says; None where it does not know the path, or nobody is there."""
     if not url.startswith(("http://", "https://")):
-        return False
+        return None
     try:
-        with urlopen(f"{url.rstrip('/')}/health", timeout=10) as reply:  # noqa: S310
-            return reply.status == 200
+        with urlopen(f"{url.rstrip('/')}/{path}", timeout=10) as reply:  # noqa: S310
+            return reply.read().decode()
     except (URLError, OSError):
-        return False
+        return None

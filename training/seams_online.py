@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from accelerate.utils import set_seed
+from peft import PeftModel
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from transformers import GenerationConfig, PreTrainedModel, get_scheduler
@@ -27,7 +29,7 @@ from training import processes
 from training.gradients import sum_gradients
 from training.learner import Beside, Learner
 from training.seams import REFERENCE_ADAPTER
-from training.seams_adapters import wearing
+from training.seams_adapters import POLICY, merged, wearing
 from training.shared_prompts import prompts, shared_prompts
 
 
@@ -83,6 +85,10 @@ class SamplingTrainer(GRPOTrainer):
         self._own_generation = model.generation_config
         model.generation_config = _only_tokens(model.generation_config)
         super().__init__(reward_funcs=[_no_reward], **options)
+        if self.use_vllm:
+            # vLLM draws from this process's random state, which it has set to a number of its own.
+            set_seed(self.args.seed, device_specific=True)
+            cast("Any", self.vllm_generation)._iter_named_params = self._served
         self.reference = reference
         if reference is not None:
             add_fused_lm_head(reference, temperature=self.temperature)
@@ -274,6 +280,16 @@ class SamplingTrainer(GRPOTrainer):
             return super().train(*arguments, **options)
         finally:
             cast("PreTrainedModel", self.model).generation_config = self._own_generation
+
+    def _served(self) -> Iterator[tuple[str, Tensor]]:
+        """The policy's weights for vLLM. TRL merges the adapter and takes it out of the base again, which
+        leaves the base, and with it reference, critic and rewards, a little different after each rollout.
+        """
+        model = self.accelerator.unwrap_model(self.model)
+        if isinstance(model, PeftModel):
+            yield from merged(model, POLICY)
+        else:
+            yield from ((name, weight.data) for name, weight in model.named_parameters())
 
     @contextlib.contextmanager
     def _reference(self) -> Iterator[Any]:

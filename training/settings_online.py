@@ -56,10 +56,10 @@ class OnlineSettings(TrainerSettings):
     )
     vllm_mode: Literal["colocate", "server"] = Field(
         default="colocate",
-        description="vLLM on the GPU that trains, or `trl vllm-serve` on GPUs of its own",
+        description="vLLM on the GPU that trains, or a `vllm serve` on GPUs of its own",
     )
     vllm_server_base_url: str = Field(
-        default="http://127.0.0.1:8000", description="where `trl vllm-serve` listens"
+        default="http://127.0.0.1:8000", description="where that `vllm serve` listens"
     )
     vllm_gpu_memory_utilization: float = Field(
         default=0.3, gt=0, lt=1, description="colocate: share of the GPU's memory that vLLM takes"

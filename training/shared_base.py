@@ -21,10 +21,7 @@ from trl.trainer.utils import disable_dropout_in_model
 
 from engine.reward_head import HEAD, Float32Head
 from training.model import TrainingError
-from training.seams_adapters import wearing
-
-POLICY = "default"
-"""PEFT's name for the adapter that is trained as the policy."""
+from training.seams_adapters import POLICY, wearing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
