@@ -41,6 +41,9 @@ KINDS: Mapping[str, type[TrainerSettings]] = {
 STEPS = 2
 """Optimizer steps: two batches, each over all processes."""
 
+PACKED: dict[str, Any] = {"packing": True, "max_length": 256}
+"""Of SFT: several rows in one."""
+
 
 def rows(method: str) -> list[dict[str, object]]:
     """Sixteen rows of about the lengths that people write."""
@@ -106,6 +109,7 @@ def launched(model: str, out: Path) -> dict[str, Any]:
         trained = train(method, model, out / method, processes=2)
         seen[method] = [trained.rows, trained.metrics["steps"]]
     train("dpo", model, out / "lora", processes=2, use_peft=True)
+    train("sft", model, out / "packed", processes=2, **PACKED)
     # After the checkpoint of the first step, before that of the second.
     try:
         train("sft", model, out / "cut", processes=2, save_steps=1, progress=stop_at(2))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from launched import KINDS, STEPS, train
+from launched import KINDS, PACKED, STEPS, train
 from launching import launch
 from safetensors.torch import load_file
 from training_fixtures import tiny_model
@@ -40,6 +40,14 @@ def test_two_processes_step_as_one_with_twice_the_batch(
     assert logged(two)[0] == pytest.approx(logged(one)[0], rel=1e-4)
     assert logged(two, "grad_norm")[0] == pytest.approx(logged(one, "grad_norm")[0], rel=1e-4)
     assert logged(two)[1] == pytest.approx(logged(one)[1], rel=1e-3)
+
+
+def test_packed_rows_are_the_same_in_both(together: Path, tiny_model: Path, tmp_path: Path) -> None:
+    train("sft", str(tiny_model), tmp_path / "one", processes=1, **PACKED)
+    for name in ("loss", "grad_norm"):
+        assert logged(together / "packed", name)[0] == pytest.approx(
+            logged(tmp_path / "one", name)[0], rel=1e-4
+        )
 
 
 def test_gradients_are_equal_within_float_error(together: Path, tiny_model: Path, tmp_path: Path) -> None:
