@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
 from constitution.document import Section
 from engine.protocol import Sampling
@@ -29,8 +29,10 @@ class SamplingSettings(Section):
 class SelectionSettings(Section):
     """Which answers may be learnt from, by rules on their text."""
 
-    rounds: Literal["all", "last"] = Field(
-        default="all", description="learn from every round's revision, as the CAI paper does, or the last"
+    rounds: Literal["all", "last"] | tuple[PositiveInt, ...] = Field(
+        default="all",
+        description="whose revisions are learned from: every round's, as in the CAI paper, the last one's, "
+        "or those of a list: [1, 2] makes the paper's SL-CAI-2 of four rounds. Pairs take the last of them",
     )
     keep_cut_off: Literal["none", "helpful", "all"] = Field(
         default="none",
@@ -73,6 +75,14 @@ class CritiqueSettings(Section):
     selection: SelectionSettings = Field(
         default_factory=SelectionSettings, description="which answers go into the datasets"
     )
+
+    @model_validator(mode="after")
+    def _chosen_rounds_are_there(self) -> "CritiqueSettings":
+        chosen = self.selection.rounds
+        if isinstance(chosen, tuple) and (not chosen or max(chosen) > self.rounds):
+            there = "1" if self.rounds == 1 else f"1 to {self.rounds}"
+            raise ValueError(f"selection.rounds names rounds that are there: {there}; it says {list(chosen)}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ def select(trajectory: Trajectory, constitution: Constitution, settings: Selecti
     rounds = list(enumerate(trajectory.rounds, start=1))
     if settings.rounds == "last":
         rounds = rounds[-1:]
+    elif settings.rounds != "all":
+        rounds = [(number, done) for number, done in rounds if number in settings.rounds]
     return [
         Selected(
             number,

@@ -1,11 +1,15 @@
 """Which answers are learnt from: every rule by an example that a person can read."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from constitution.model import Constitution, Example, Principle
-from critique.model import Request, Round, SelectionSettings, Text, Trajectory
+from critique.model import CritiqueSettings, Request, Round, SelectionSettings, Text, Trajectory
 from critique.select import repetition, select, similarity
 from prompts.message import Message
 
@@ -56,6 +60,25 @@ def test_a_revision_that_says_something_else_is_kept_with_its_principle() -> Non
 )
 def test_a_faulty_revision_is_left_out_with_its_reason(revision: str, expected: str) -> None:
     assert reason(revision) == expected
+
+
+def test_rounds_are_learned_from_as_they_are_chosen() -> None:
+    three = replace(trajectory(GOOD), rounds=(Round("kind", None, Text(GOOD, False, 10)),) * 3)
+
+    def rounds(chosen: Any) -> list[int]:
+        settings = SelectionSettings(rounds=chosen)
+        return [each.round for each in select(three, CONSTITUTION, settings)]
+
+    assert rounds("all") == [1, 2, 3]
+    assert rounds("last") == [3]
+    assert rounds((2, 1)) == [1, 2]
+    assert rounds((3,)) == [3]
+
+
+@pytest.mark.parametrize("chosen", [(), (3,), (1, 4)])
+def test_rounds_that_are_not_there_are_an_error(chosen: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match=r"selection\.rounds names rounds that are there: 1 to 2"):
+        CritiqueSettings(rounds=2, selection=SelectionSettings(rounds=chosen))
 
 
 def test_a_copy_of_an_example_is_left_out_only_where_the_example_was_shown() -> None:
