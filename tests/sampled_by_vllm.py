@@ -14,14 +14,16 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
+import torch  # noqa: E402
 from torch.nn import Module  # noqa: E402
 from torch.nn.functional import linear  # noqa: E402
-from training_fixtures import ONLINE, PROMPTS, taught  # noqa: E402
+from training_fixtures import ONLINE, PROMPTS  # noqa: E402
 
 from engine.settings import ModelSettings  # noqa: E402
 from training.methods import METHODS  # noqa: E402
 from training.settings import GRPOSettings, MethodName, PPOSettings  # noqa: E402
 
+SEED = 7
 MODEL = ModelSettings(model="embedded", device="cpu", dtype="float32")
 SETTINGS: dict[str, Any] = {
     **ONLINE, "use_vllm": True, "reward_funcs": ({"function": "brevity"},), "batch_size": 4,
@@ -36,7 +38,17 @@ def unpacked(layer: Module, remove_weight: bool) -> None:
 
 def train(method: MethodName, out: Path, **changes: Any) -> None:
     kind = {"ppo": PPOSettings, "grpo": GRPOSettings}[method]
-    taught(METHODS[method], PROMPTS, MODEL, kind.model_validate(SETTINGS | changes), out)
+    METHODS[method](
+        PROMPTS,
+        model=MODEL,
+        settings=kind.model_validate(SETTINGS | changes),
+        out=out,
+        seed=SEED,
+        card={},
+        samples=[],
+    )
+    # Whose random state it is that vLLM drew from: it is given the number 0 when it starts.
+    (out / "seed").write_text(str(torch.initial_seed()))
 
 
 if __name__ == "__main__":
