@@ -27,7 +27,8 @@ METHODS: Mapping[MethodName, str] = {
     "online_dpo": "direct preference optimisation on its own answers, compared as it learned",
 }
 
-_FILES = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step, `samples.md` "
+_LOG = "`recipe.yaml` holds every setting, `trainer_state.json` the log of each step"
+_FILES = f"{_LOG}, `samples.md` "
 _MORE: Mapping[MethodName, str] = {
     "reward": f"{_FILES}what it gives to a few pairs. `reward.json` has the mean and the standard deviation "
     "that make rewards comparable, (reward - mean) / sd, and the temperature that makes differences "
@@ -76,11 +77,13 @@ def model_card(
     facts: Mapping[str, str],
     numbers: Mapping[str, str],
     dropped: str,
+    samples: bool = True,
     course: str = "",
 ) -> str:
     """The card's text. `facts` are told by the caller (constitution, judge, data set, counts) and kept as
     they are; a fact named `datasets` also goes into the metadata where it holds Hub ids, and one named
-    `warning` is what a reader must know first. `course` is a table of an online method's rollouts.
+    `warning` is what a reader must know first. `samples` says whether there are any; `course` is a table of
+    an online method's rollouts.
     """
     base = public_name(model.model)
     warning = facts.get("warning", "")
@@ -99,7 +102,7 @@ def model_card(
         f"Rows that were not trained on: {cell(dropped)}." if dropped else "No row was left out.",
         f"## Settings\n\n{facts_table(_settings(model, settings))}",
         f"## Use\n\n{fenced(use, 'python')}",
-        _MORE.get(stage, f"{_FILES}what the model says."),
+        _MORE.get(stage, f"{_FILES}what the model says." if samples else f"{_LOG}."),
         "AI-labelled data teaches what the labelling model prefers, its mistakes included. "
         "Measure the model on your own prompts before you rely on it.",
     ]

@@ -15,10 +15,11 @@ from typing import cast
 from transformers import Trainer
 from trl.trainer.dpo_config import DPOConfig
 
+from training import processes
 from training.data import read_preferences
-from training.load import load_reference
 from training.method import Method, Prepared
 from training.pairs import tokenize_preferences
+from training.reference import reference_of
 from training.seams import reference_progress
 from training.seams_answers import LabelledPairCollator, SoftDPOTrainer, TokenizedDPOTrainer
 from training.settings import DPOSettings
@@ -26,19 +27,19 @@ from training.settings import DPOSettings
 
 def _trainer(prepared: Prepared[DPOSettings]) -> Trainer:
     settings = prepared.settings
-    needs_second_model = not (settings.use_peft or settings.precompute_ref_log_probs)
-    batches = math.ceil(len(prepared.tokens) / settings.batch_size)
+    reference = reference_of(prepared.model, settings)
+    batches = math.ceil(len(prepared.tokens) / (settings.batch_size * processes.count()))
     collator = LabelledPairCollator(cast("int", prepared.tokenizer.pad_token_id))
     return (SoftDPOTrainer if settings.soft else TokenizedDPOTrainer)(
         on_reference=reference_progress(prepared.progress, batches),
         model=prepared.policy.model,
-        ref_model=load_reference(prepared.model, settings) if needs_second_model else None,
+        ref_model=reference.model,
         args=DPOConfig(
             **prepared.arguments,
             beta=settings.beta,
             loss_type=list(settings.losses),
             label_smoothing=settings.label_smoothing,
-            precompute_ref_log_probs=settings.precompute_ref_log_probs,
+            precompute_ref_log_probs=reference.before_training,
         ),
         data_collator=collator if settings.soft else None,
         train_dataset=prepared.tokens.dataset,

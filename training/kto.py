@@ -8,19 +8,18 @@ each batch and has no gradient. The reference is that of DPO.
 
 import math
 from collections.abc import Mapping
-from typing import cast
 
 from transformers import PreTrainedTokenizerBase, Trainer
 from trl.trainer.kto_config import KTOConfig
 
+from training import processes
 from training.data import Rows
-from training.load import load_reference
 from training.method import Method, Prepared
+from training.reference import reference_of
 from training.responses import COLUMNS, Response, read_unpaired, tokenize_responses
 from training.seams import reference_progress
 from training.seams_answers import TokenizedKTOTrainer
 from training.settings import KTOSettings
-from training.stage import Outcome, show_answers
 from training.tokens import TokenizedRows
 
 
@@ -39,18 +38,18 @@ def _tokenize(
 
 def _trainer(prepared: Prepared[KTOSettings]) -> Trainer:
     settings = prepared.settings
-    needs_second_model = not (settings.use_peft or settings.precompute_ref_log_probs)
-    batches = math.ceil(len(prepared.tokens) / settings.batch_size)
+    reference = reference_of(prepared.model, settings)
+    batches = math.ceil(len(prepared.tokens) / (settings.batch_size * processes.count()))
     return TokenizedKTOTrainer(
         on_reference=reference_progress(prepared.progress, batches),
         model=prepared.policy.model,
-        ref_model=load_reference(prepared.model, settings) if needs_second_model else None,
+        ref_model=reference.model,
         args=KTOConfig(
             **prepared.arguments,
             beta=settings.beta,
             desirable_weight=settings.desirable_weight,
             undesirable_weight=settings.undesirable_weight,
-            precompute_ref_log_probs=settings.precompute_ref_log_probs,
+            precompute_ref_log_probs=reference.before_training,
         ),
         train_dataset=prepared.tokens.dataset,
         processing_class=prepared.tokenizer,
@@ -58,17 +57,15 @@ def _trainer(prepared: Prepared[KTOSettings]) -> Trainer:
     )
 
 
-def _show(outcome: Outcome) -> Mapping[str, float]:
-    """The model's answers, and how far the weights balance the labels."""
-    settings = cast("KTOSettings", outcome.job.settings)
-    desirable = sum(outcome.rows.dataset["label"])
-    undesirable = len(outcome.rows) - desirable
+def _counts(rows: TokenizedRows, settings: KTOSettings) -> Mapping[str, float]:
+    """How far the weights balance the labels."""
+    desirable = sum(rows.dataset["label"])
+    undesirable = len(rows) - desirable
     weighed = settings.desirable_weight * desirable, settings.undesirable_weight * undesirable
     balance = weighed[0] / weighed[1] if weighed[1] else math.inf
-    numbers = {"desirable": desirable, "undesirable": undesirable, "weighted_balance": balance}
-    return {**show_answers(outcome), **numbers}
+    return {"desirable": desirable, "undesirable": undesirable, "weighted_balance": balance}
 
 
 train_kto = Method(
-    "kto", columns=COLUMNS, read=read_unpaired, tokenize=_tokenize, trainer=_trainer, show=_show
+    "kto", columns=COLUMNS, read=read_unpaired, tokenize=_tokenize, trainer=_trainer, counts=_counts
 )

@@ -126,6 +126,9 @@ def load_reference(model: ModelSettings, settings: TrainerSettings) -> PreTraine
     """
     base = load_base(model, settings)
     whole = base if model.adapter is None else _merged(_with_adapter(base, model, trainable=False))
+    if processes.first_reads_alone():
+        # The trained model gets its weights from the first process when it is divided, TRL's reference not.
+        processes.alike([*whole.parameters(), *whole.buffers()])
     return whole.requires_grad_(requires_grad=False).eval()
 
 

@@ -44,13 +44,17 @@ class Prepared(Generic[Settings]):
     judge: OnlineJudge | None = None
 
 
+def _nothing(_rows: TokenizedRows, _settings: TrainerSettings) -> Mapping[str, float]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Settings, Read]):
     """One method of training.
 
     `columns` of the data set decide the outcome; `read` checks the rows, `tokenize` makes token ids of them,
     given the run's seed last, and `trainer` builds what is then trained and saved. `tokenizer` and `load`
-    give the model to train, `show` what it does in the end.
+    give the model to train, `show` what it does in the end, `counts` what is to be known of the rows.
     """
 
     stage: MethodName
@@ -61,6 +65,7 @@ class Method(Generic[Settings, Read]):
     tokenizer: Callable[[ModelSettings], PreTrainedTokenizerBase] = load_tokenizer
     load: Callable[[ModelSettings, Settings], Policy] = load_policy
     show: Show = show_answers
+    counts: Callable[[TokenizedRows, Settings], Mapping[str, float]] = _nothing
 
     def __call__(
         self,
@@ -106,6 +111,7 @@ class Method(Generic[Settings, Read]):
                     workspace=workspace,
                     rows=tokens,
                     show=self.show,
+                    counts=self.counts(tokens, settings),
                     progress=progress,
                 )
 

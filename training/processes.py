@@ -16,13 +16,15 @@ import torch.distributed
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, send_to_device
 from torch import Tensor
+from torch.distributed.tensor import DTensor
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from training.model import TrainingError
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
-_DIVIDED_BY = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+_FSDP, _ZERO = "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"
 
 _PATIENCE = timedelta(days=1)
 """How long a process waits for others: the first one may ask judges for hours. The launcher sees who dies."""
@@ -44,11 +46,31 @@ def _rank() -> int:
 
 def divided() -> bool:
     """Whether no process holds all weights: FSDP or ZeRO divides them, and puts them where they belong."""
-    return any(os.environ.get(name, "").lower() == "true" for name in _DIVIDED_BY)
+    return divided_by_fsdp() or _is_true(_ZERO)
+
+
+def divided_by_fsdp() -> bool:
+    """Whether it is FSDP that divides the weights."""
+    return _is_true(_FSDP)
+
+
+def _is_true(name: str) -> bool:
+    return os.environ.get(name, "").lower() == "true"
+
+
+def first_reads_alone() -> bool:
+    """Whether only one process of a machine reads weights, and FSDP gives the others their part of those.
+
+    Until then the others hold zeros (`fsdp_cpu_ram_efficient_loading`).
+    """
+    return divided_by_fsdp() and _is_true("FSDP_CPU_RAM_EFFICIENT_LOADING")
 
 
 def join(device: torch.device) -> None:
     """Meet the other processes, over gloo on CPUs and NCCL on GPUs; each takes a GPU of its own."""
+    # What the stage before told `transformers` of ZeRO would divide this one's models as they are made, for
+    # the batch and in the dtype of that stage, and one process could make no model without the others.
+    unset_hf_deepspeed_config()
     if count() == 1:
         return
     PartialState(cpu=device.type == "cpu", timeout=_PATIENCE)
@@ -131,9 +153,23 @@ def summed(number: Tensor) -> Tensor:
 
 def alike(weights: Iterable[Tensor]) -> None:
     """Give the weights of all processes the values that they have in the first."""
-    if count() > 1:
-        for weight in weights:
-            torch.distributed.broadcast(weight.data, src=0)
+    if count() == 1:
+        return
+    device = PartialState().device
+    for weight in weights:
+        # NCCL takes what lies on a GPU.
+        there = weight.data.to(device)
+        torch.distributed.broadcast(there, src=0)
+        if there.device != weight.device:
+            weight.data.copy_(there)
+
+
+def own_part(weight: Tensor) -> Tensor:
+    """What this process holds of a weight: all of it, or the part that FSDP or ZeRO gave it."""
+    if isinstance(weight, DTensor):
+        return weight.to_local()
+    # ZeRO leaves the weight itself empty.
+    return getattr(weight, "ds_tensor", weight)
 
 
 def wait() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device
 from datasets import Dataset
 from torch import Tensor
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
@@ -53,7 +54,20 @@ def answer_logps(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
     return model(**asked, labels=labels, fused_lm_head=True, use_cache=False).log_probs.sum(dim=1)
 
 
-class AnswerTrainer(SFTTrainer):
+class ExactInputs:
+    """Leaves a batch's numbers as they are.
+
+    With ZeRO in bfloat16 `transformers` rounds all that are not whole, for models that take such. Here they
+    are labels and the reference's log-probabilities, which a half more or less makes others.
+    """
+
+    args: Any
+
+    def _prepare_input(self, data: Any) -> Any:
+        return send_to_device(data, self.args.device)
+
+
+class AnswerTrainer(ExactInputs, SFTTrainer):
     """TRL's trainer without a reference, with a loss over answers in the place of its own.
 
     `loss` is a mean over the batch's rows, so that accumulation changes nothing. `columns` are those that the
@@ -91,12 +105,19 @@ class AnswerTrainer(SFTTrainer):
         return loss.value
 
 
-class TokenizedDPOTrainer(DPOTrainer):
+def release_reference(trainer: "TokenizedDPOTrainer | TokenizedKTOTrainer") -> None:
+    """Let go of a second model that has been asked everything: TRL keeps one that it was given."""
+    if trainer.precompute_ref_logps:
+        trainer.ref_model = None
+
+
+class TokenizedDPOTrainer(ExactInputs, DPOTrainer):
     """TRL's trainer for pairs that are token ids already, telling how far the reference pass is."""
 
     def __init__(self, *, on_reference: Callable[[], None], **options: Any) -> None:
         self.on_reference = on_reference
         super().__init__(**options)
+        release_reference(self)
 
     def _send_telemetry(self) -> None:
         return
@@ -119,12 +140,13 @@ class TokenizedDPOTrainer(DPOTrainer):
         return shared_prompts(self.ref_model, pairs(inputs)) if self.ref_model else contextlib.nullcontext()
 
 
-class TokenizedKTOTrainer(KTOTrainer):
+class TokenizedKTOTrainer(ExactInputs, KTOTrainer):
     """TRL's trainer for responses that are token ids already, each with its mismatched response."""
 
     def __init__(self, *, on_reference: Callable[[], None], **options: Any) -> None:
         self.on_reference = on_reference
         super().__init__(**options)
+        release_reference(self)
 
     def _send_telemetry(self) -> None:
         return

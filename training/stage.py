@@ -130,16 +130,22 @@ def finish(
     workspace: Workspace,
     rows: TokenizedRows,
     show: Show,
+    counts: Mapping[str, float],
     progress: Progress | None,
 ) -> Trained:
-    """Train to the end, from the last checkpoint if there is one, and write every output, one process all."""
+    """Train to the end, from the last checkpoint if there is one, and write every output, one process all.
+
+    `counts` are numbers of the rows, told with what `show` measures.
+    """
 
     def measure() -> Mapping[str, float]:
         _check_finite(trainer, workspace.out)
-        if not processes.is_first() or processes.divided():
+        if not processes.is_first():
             return {}
+        if processes.divided():
+            return counts
         model = cast("PreTrainedModel", trainer.model)
-        return show(Outcome(model, tokenizer, rows, job, workspace.new_result()))
+        return {**show(Outcome(model, tokenizer, rows, job, workspace.new_result())), **counts}
 
     measured = measured_at_the_end(trainer, measure)
     seconds = _train(trainer, workspace, progress)
@@ -191,6 +197,7 @@ def _write_account(folder: Path, job: Job, *, rows: TokenizedRows, metrics: Mapp
         facts=job.card,
         numbers={name: f"{value:.6g}" for name, value in metrics.items()},
         dropped=reasons(rows.dropped),
+        samples=not processes.divided(),
         course=course_table(json.loads((folder / TRAINER_STATE).read_text())["log_history"]),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -220,8 +227,10 @@ def _checkpoint(workspace: Workspace) -> Path | None:
 
 
 def _check_finite(trainer: Trainer, out: Path) -> None:
-    parameters = cast("PreTrainedModel", trainer.model).parameters()
-    if not all(bool(torch.isfinite(p).all()) for p in parameters if p.requires_grad):
+    trained = (p for p in cast("PreTrainedModel", trainer.model).parameters() if p.requires_grad)
+    finite = all(bool(torch.isfinite(processes.own_part(p)).all()) for p in trained)
+    # One may see what another does not hold, and all have to go the same way.
+    if not all(processes.gathered(finite)):
         raise TrainingError(
             f"training diverged: weights for {out} are not finite numbers\n"
             "lower learning_rate, or set dtype: float32"
