@@ -10,12 +10,15 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import huggingface_hub.constants
 import torch
 import trl.trainer.utils as trl_utils
+from accelerate.utils import FullyShardedDataParallelPlugin
 from torch import Tensor
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback, TrainerState
 from transformers.utils import logging as transformers_logging
 from trl.trainer.reward_config import RewardConfig
@@ -43,6 +46,26 @@ if not torch.accelerator.is_available():
     # In plain torch some eight copies of a tile of logits are alive at once. One of 32,768 words, TRL's, is a
     # gigabyte of fresh pages at 2,000 tokens; this one fits a cache, and takes half of the CPU time.
     trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE = 2048  # pyright: ignore[reportPrivateUsage]
+
+_set_mixed_precision = FullyShardedDataParallelPlugin.set_mixed_precision
+
+
+def _compute_in(
+    self: FullyShardedDataParallelPlugin,
+    mixed_precision: Any,
+    buffer_autocast: bool = False,
+    override: bool = False,
+) -> None:
+    _set_mixed_precision(self, mixed_precision, buffer_autocast, override)
+    if isinstance(self.mixed_precision_policy, MixedPrecisionPolicy):
+        self.mixed_precision_policy = replace(
+            self.mixed_precision_policy, reduce_dtype=torch.float32, output_dtype=None
+        )
+
+
+# accelerate has FSDP2 round what a model gives, losses and log-probabilities, to the 8 bits that bfloat16 has
+# for a number, and add gradients up in it. One process does neither.
+FullyShardedDataParallelPlugin.set_mixed_precision = _compute_in
 
 # `huggingface_hub` reads the variable once, when it is first imported, which is long before this line.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
