@@ -45,6 +45,7 @@ def save_weights(
 
 def save_divided(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path, *, base: str) -> None:
     """The same where each process holds a part of the weights; every process is to call this."""
+    cast("PreTrainedModel", trainer.model).config.use_cache = True
     trainer.save_model(str(folder))
     processes.wait()
     if not processes.is_first():

@@ -34,8 +34,11 @@ _SERVING_ONLY = {
 }
 
 
-_TO_GO_ON = ("optimizer*", "scheduler*", "rng_state*", TRAINER_STATE, "training_args.bin")
-"""What a checkpoint holds beside its weights, for training to go on from it."""
+_TO_GO_ON = (
+    *("optimizer*", "scheduler*", "rng_state*", TRAINER_STATE, "training_args.bin"),
+    *("pytorch_model_fsdp*", "latest", "zero_to_*.py"),
+)
+"""What a checkpoint holds beside its weights, for training to go on from it; FSDP and ZeRO have more."""
 
 
 def is_complete(out: Path) -> bool:
