@@ -85,6 +85,7 @@ def train(
     out: Path,
     *,
     processes: int,
+    adapter: Path | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
     **changes: object,
 ) -> Trained:
@@ -92,7 +93,7 @@ def train(
 
     return METHODS[method](  # pyright: ignore[reportArgumentType]
         rows(method),
-        model=ModelSettings(model=model, device="cpu"),
+        model=ModelSettings(model=model, adapter=adapter, device="cpu"),
         settings=settings(method, processes=processes, **changes),
         out=out,
         seed=0,

@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CONFIG = ROOT / "recipes" / "accelerate" / "two_cpus.yaml"
 
 
-def launch(script: str, *arguments: Path, timeout_s: int) -> None:
-    """Run a script beside this file to its end; a failure tells what both processes said."""
+def launch(script: str, *arguments: Path, timeout_s: int, config: str = "two_cpus") -> None:
+    """Run a script beside this file to its end; a failure tells what both processes said.
+
+    `config` is the name of one of the settings that ship, whose number of processes does not count.
+    """
     command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
-    command += ["--config_file", str(CONFIG), "--main_process_port", "0"]
+    command += ["--config_file", str(ROOT / "recipes" / "accelerate" / f"{config}.yaml")]
+    command += ["--num_processes", "2", "--main_process_port", "0"]
     environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
     done = subprocess.run(
         [*command, str(ROOT / "tests" / script), *map(str, arguments)],
