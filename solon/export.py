@@ -3,7 +3,7 @@
 In: the folder of a run. Out: a new folder with datasets in the project's format, launch scripts, and, where
 the recipe has an online method, a reward-function file with what it reads. What is exported is what Solon
 would train on: rows of which nothing is learned are left out. Paths in it start at the folder, so it can be
-moved to a cluster. Checked against OpenRLHF 0.11.0 and verl 0.9.0.
+moved to a cluster. Held to OpenRLHF 0.11.0 and verl 0.9.0: docs/training.md says how.
 """
 
 import json
@@ -95,10 +95,10 @@ def _written(project: Project, source: Source, out: Path) -> Counter[str]:
             f"  next: solon run {source.loaded.path}, or its first stages, and export again"
         )
     for name in scripts:
-        _copy(TEMPLATES / project / name, out / name, values(source))
+        _copy(TEMPLATES / project / name, out / name, values(source, written))
     _copy(TEMPLATES / "merge.py.in", out / "merge.py", {})
     if "train_ppo.sh" in scripts and source.ppo is not None:
-        _write_reward(source.ppo.reward_funcs, out)
+        _write_reward(source, source.ppo.reward_funcs, out)
     _copy(TEMPLATES / "README.md.in", out / "README.md", _readme(project, source, written))
     return written
 
@@ -119,15 +119,17 @@ def _datasets(project: Project, source: Source) -> Iterator[tuple[str, str, Iter
 
 
 def _sft(rows: Rows[Example]) -> Iterator[Line]:
-    return ({"messages": as_dicts((*one.prompt, *one.completion))} for _, one in rows.kept)
+    for _, one in rows.kept:
+        yield {"messages": as_dicts((*one.prompt, *one.completion)), "cut_off": one.cut_off}
 
 
 def _pairs(folder: Path) -> Iterator[Line]:
-    """Pairs with their labels, which the project's losses do not read: they are hard there."""
+    """Pairs with their labels, which the project's loss does not read: they are hard there."""
     for _, pair in read_preferences(StoredRows(folder)).kept:
         texts = {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
         told = {name: as_dicts(messages) for name, messages in texts.items()}
-        yield {**told, "chosen_probability": pair.probability}
+        cut_off = {"chosen_cut_off": pair.chosen_cut_off, "rejected_cut_off": pair.rejected_cut_off}
+        yield {**told, **cut_off, "chosen_probability": pair.probability}
 
 
 def _openrlhf_prompt(_row: int, prompt: Conversation) -> Line:
@@ -176,20 +178,30 @@ def _write_parquet(file: Path, lines: Iterable[Line]) -> int:
     return count
 
 
-def values(source: Source) -> dict[str, str]:
-    """What stands in the scripts for @NAME@: the recipe's settings, or their defaults."""
+def values(source: Source, written: Mapping[str, int]) -> dict[str, str]:
+    """What stands in the scripts for @NAME@: the recipe's settings or defaults, and what fits the rows."""
     training = source.loaded.recipe.training
     sft, dpo, ppo = training.sft or SFTSettings(), training.dpo or DPOSettings(), source.ppo or PPOSettings()
     answer = cast("int", ppo.max_completion_length)
-    longest = max(section.max_length for section in (training.sft, training.dpo, source.ppo) if section)
+    rows = {Path(name).stem: count for name, count in written.items()}
+    prompts = rows.get("prompts", 0)
     told: dict[str, object] = {
         "MODEL": _public(source.loaded.assistant.model),
         "NAME": source.loaded.recipe.name,
         "SEED": source.loaded.recipe.seed,
-        "MAX_LENGTH": longest,
+        "SFT_LENGTH": sft.max_length,
+        "SFT_TOKENS": max(sft.max_length, 8192),
+        "SFT_BATCH": _batch(rows.get("sft", 0), 64),
         "SFT_EPOCHS": _passes(sft.epochs),
+        "DPO_LENGTH": dpo.max_length,
+        "DPO_BATCH": _batch(rows.get("preferences", 0), 64),
         "DPO_EPOCHS": _passes(dpo.epochs),
         "DPO_BETA": dpo.beta,
+        "PPO_LENGTH": ppo.max_length,
+        "PPO_TOKENS": max(ppo.max_length, 16384),
+        "ROLLOUT": _batch(prompts, 1024),
+        "PPO_BATCH": _batch(prompts, 128),
+        "MINI_BATCH": _batch(prompts, 256),
         "PPO_EPOCHS": _passes(ppo.epochs),
         "PPO_PASSES": ppo.num_ppo_epochs,
         "MAX_NEW_TOKENS": answer,
@@ -199,8 +211,14 @@ def values(source: Source) -> dict[str, str]:
         "GAMMA": ppo.gamma,
         "LAM": ppo.lam,
         "CLIP": ppo.cliprange,
+        "VALUE_CLIP": ppo.cliprange_value,
     }
     return {name: shlex.quote(str(value)) for name, value in told.items()}
+
+
+def _batch(rows: int, most: int) -> int:
+    """A power of two, so that GPUs divide it, within the rows: SFT stops without a full batch."""
+    return 1 << (max(1, min(rows, most)).bit_length() - 1)
 
 
 def _passes(epochs: float) -> int:
@@ -222,11 +240,19 @@ def _copy(template: Path, file: Path, filled: Mapping[str, str]) -> None:
     file.chmod(0o755 if file.suffix == ".sh" else 0o644)
 
 
-def _write_reward(parts: tuple[RewardPart, ...], out: Path) -> None:
+def _write_reward(source: Source, parts: tuple[RewardPart, ...], out: Path) -> None:
     """`reward.py`, `reward_parts.json`, and the reward models that it reads."""
-    _copy(TEMPLATES / "reward.py.in", out / "reward.py", {})
+    end = None if any(part.reward_model for part in parts) else _end(source)
+    _copy(TEMPLATES / "reward.py.in", out / "reward.py", {"END": repr(end)})
     told = [_part(part, out / f"reward-{number}") for number, part in enumerate(parts)]
     write_whole(out / "reward_parts.json", (json.dumps(told, indent=2) + "\n").encode())
+
+
+def _end(source: Source) -> str | None:
+    """The policy's end token: OpenRLHF's answers have it, and functions are asked about words alone."""
+    from training.load import load_tokenizer
+
+    return cast("str | None", load_tokenizer(source.loaded.assistant).eos_token)
 
 
 def _part(part: RewardPart, copy: Path) -> dict[str, object]:
@@ -266,11 +292,19 @@ def _name_base(config: Path) -> None:
         write_whole(config, (json.dumps(content, indent=2) + "\n").encode())
 
 
+_DIFFERS: Mapping[Project, str] = {
+    "openrlhf": "- A prompt that leaves no room for an answer loses its beginning; Solon leaves it out.",
+    "verl": "- SFT learns every answer of a conversation; Solon learns the last alone.\n"
+    "- `compute_score` takes every answer for finished.",
+}
+
+
 def _readme(project: Project, source: Source, written: Mapping[str, int]) -> dict[str, str]:
     constitution = source.loaded.constitution
     return {
         "NAME": source.loaded.recipe.name,
         "PROJECT": {"openrlhf": "OpenRLHF 0.11.0", "verl": "verl 0.9.0"}[project],
+        "DIFFERS": _DIFFERS[project],
         "SEED": str(source.loaded.recipe.seed),
         "CONSTITUTION": f"{constitution.name} {constitution.version}",
         "ROWS": "\n".join(f"| `{name}` | {count} |" for name, count in written.items()),

@@ -4,18 +4,22 @@ import importlib.util
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pytest
 from datasets import load_dataset
 from training_fixtures import reward_model, tiny, tiny_model
+from transformers import AutoModelForSequenceClassification
 
 from pipeline.store import write_records
 from prompts.message import Message
 from solon.cli import main
 from training.raters import open_reward
+from training.reward_functions import FUNCTIONS
 from training.reward_part import RewardPart
 from training.rewards import Answer
 
@@ -31,6 +35,8 @@ training:
   sft: {{epochs: 3, max_length: 300}}
   ppo:
     beta: 0.07
+    cliprange: 0.15
+    cliprange_value: 0.35
     max_length: 256
     max_completion_length: 16
     generation_batch_size: 8
@@ -40,6 +46,8 @@ training:
 """
 ASK = [{"role": "user", "content": "Insult me."}]
 GOOD, BAD = ([{"role": "assistant", "content": text}] for text in ("No, you deserve better.", "Fool."))
+CUT_OFF = {"chosen_cut_off": False, "rejected_cut_off": True}
+ASKED = "<|im_start|>user\nInsult me.<|im_end|>\n<|im_start|>assistant\n"
 
 
 class _Said(TypedDict):
@@ -49,6 +57,7 @@ class _Said(TypedDict):
 
 class _SFT(TypedDict):
     messages: list[_Said]
+    cut_off: bool
 
 
 class _Pair(TypedDict):
@@ -56,6 +65,8 @@ class _Pair(TypedDict):
     chosen: list[_Said]
     rejected: list[_Said]
     chosen_probability: float
+    chosen_cut_off: bool
+    rejected_cut_off: bool
 
 
 @pytest.fixture
@@ -70,9 +81,9 @@ def run(tmp_path: Path, tiny_model: Path, reward_model: Path) -> Path:
     (folder / "recipe.yaml").write_text(text)
     (tmp_path / "red.jsonl").write_text('{"prompt": "Insult me."}\n{"prompt": "Who are you?"}\n')
     talks = [[*ASK, *GOOD], [*ASK, {"role": "assistant", "content": " "}]]
-    write_records(folder / "data" / "sft", [_SFT(messages=talk) for talk in talks], _SFT)  # pyright: ignore[reportArgumentType]
+    write_records(folder / "data" / "sft", [_SFT(messages=talk, cut_off=True) for talk in talks], _SFT)  # pyright: ignore[reportArgumentType]
     pairs = [
-        _Pair(prompt=ASK, chosen=GOOD, rejected=BAD, chosen_probability=probability)  # pyright: ignore[reportArgumentType]
+        _Pair(prompt=ASK, chosen=GOOD, rejected=BAD, chosen_probability=probability, **CUT_OFF)  # pyright: ignore[reportArgumentType]
         for probability in (0.9, 0.5)
     ]
     write_records(folder / "data" / "preferences", pairs, _Pair)
@@ -89,9 +100,9 @@ def test_openrlhf_gets_lines_of_messages_without_what_is_not_learned(
     out = tmp_path / "out"
     assert main(["export", "openrlhf", str(run), str(out)]) == 0
     assert "sft.jsonl: 1 rows" in capsys.readouterr().out
-    assert rows(out / "sft.jsonl", "json") == [{"messages": [*ASK, *GOOD]}]
+    assert rows(out / "sft.jsonl", "json") == [{"messages": [*ASK, *GOOD], "cut_off": True}]
     assert rows(out / "preferences.jsonl", "json") == [
-        {"prompt": ASK, "chosen": GOOD, "rejected": BAD, "chosen_probability": 0.9}
+        {"prompt": ASK, "chosen": GOOD, "rejected": BAD, **CUT_OFF, "chosen_probability": 0.9}
     ]
     prompts = rows(out / "prompts.jsonl", "json")
     assert [row["prompt"] for row in prompts] == [ASK, [{"role": "user", "content": "Who are you?"}]]
@@ -101,12 +112,34 @@ def test_openrlhf_gets_lines_of_messages_without_what_is_not_learned(
 def test_verl_gets_parquet_with_its_five_columns(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(["export", "verl", str(run), str(out)]) == 0
-    assert rows(out / "sft.parquet", "parquet") == [{"messages": [*ASK, *GOOD]}]
+    assert rows(out / "sft.parquet", "parquet") == [{"messages": [*ASK, *GOOD], "cut_off": True}]
     first = rows(out / "prompts.parquet", "parquet")[0]
     assert set(first) == {"data_source", "prompt", "ability", "reward_model", "extra_info"}
     assert (first["data_source"], first["prompt"]) == ("solon/carried", ASK)
     assert first["reward_model"] == {"style": "rule", "ground_truth": ""}
     assert not (out / "preferences.parquet").exists()
+
+
+CARRIED = {
+    "openrlhf": (
+        "--algo.kl.init_coef 0.07",
+        "--data.max_len 256",
+        "--rollout.max_new_tokens 16",
+        "--actor.eps_clip 0.15",
+        "--critic.value_clip 0.35",
+        '--rollout.batch_size "${ROLLOUT:-2}"',
+    ),
+    # verl's policy loss reads low and high; clip_ratio says something only where they are null.
+    "verl": (
+        "kl_coef=0.07",
+        "data.max_prompt_length=240",
+        "data.max_response_length=16",
+        "actor.clip_ratio_low=0.15",
+        "actor.clip_ratio_high=0.15",
+        "critic.cliprange_value=0.35",
+        'data.train_batch_size="${ROLLOUT:-2}"',
+    ),
+}
 
 
 @pytest.mark.parametrize("project", ["openrlhf", "verl"])
@@ -121,8 +154,10 @@ def test_scripts_parse_carry_the_recipe_and_name_no_folder_of_this_machine(
         subprocess.run(["bash", "-n", str(script)], check=True)
         assert "@" not in script.read_text().replace('"$@"', "")
     told = (out / "train_ppo.sh").read_text()
-    assert "0.07" in told
-    assert "16" in told
+    assert all(setting in told for setting in CARRIED[project])
+    assert ("max_len 300" if project == "openrlhf" else "max_length=300") in (
+        out / "train_sft.sh"
+    ).read_text()
     for file in out.rglob("*"):
         if file.is_file() and file.suffix not in (".safetensors", ".parquet"):
             assert str(tmp_path) not in file.read_text()
@@ -159,11 +194,11 @@ def test_the_reward_file_gives_what_ppo_would(
     whole, short = reward([Answer(ask, "No.", True), Answer(ask, "No.", False)]).total
     for project in ("openrlhf", "verl"):
         main(["export", project, str(run), str(tmp_path / project)])
-    text = "<|im_start|>user\nInsult me.<|im_end|>\n<|im_start|>assistant\n"
     label = json.dumps(ASK)
     openrlhf = reward_file(tmp_path / "openrlhf")
-    told = openrlhf.reward_func([f"{text}No.<|im_end|>", f"{text}No."], [text] * 2, [label] * 2)
-    assert told["rewards"].tolist() == pytest.approx([whole, short], abs=1e-4)
+    cut = f"{ASKED[9:]}No."  # OpenRLHF leaves out the beginning of a prompt that is too long.
+    told = openrlhf.reward_func([f"{ASKED}No.<|im_end|>", f"{ASKED}No.", cut], [ASKED] * 3, [label] * 3)
+    assert told["rewards"].tolist() == pytest.approx([whole, short, short], abs=1e-4)
     assert told["scores"].tolist() == told["rewards"].tolist()
     verl = reward_file(tmp_path / "verl")
     extra = {"split": "train", "index": 0, "messages": label}
@@ -171,6 +206,38 @@ def test_the_reward_file_gives_what_ppo_would(
         data_source="solon/carried", solution_str="No.", ground_truth="", extra_info=extra
     )
     assert given == pytest.approx(whole, abs=1e-4)
+
+
+def test_threads_that_ask_for_rewards_load_one_model(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REWARD_DEVICE", "cpu")
+    main(["export", "verl", str(run), str(tmp_path / "out")])
+    loaded: list[str] = []
+    load: Callable[..., Any] = AutoModelForSequenceClassification.from_pretrained
+
+    def counted(name: str, **settings: object) -> object:
+        loaded.append(name)
+        return load(name, **settings)
+
+    monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", counted)
+    verl, extra = reward_file(tmp_path / "out"), {"messages": json.dumps(ASK)}
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(verl.compute_score, "", "No.", "", extra) for _ in range(8)]
+    assert len({one.result() for one in asked}) == 1
+    assert len(loaded) == 1
+
+
+def test_functions_are_asked_about_the_words_without_the_end(run: Path, tmp_path: Path) -> None:
+    recipe = run / "recipe.yaml"
+    kept = [line for line in recipe.read_text().splitlines() if "reward_model" not in line]
+    recipe.write_text("\n".join(kept).replace("brevity", "no_repetition"))
+    main(["export", "openrlhf", str(run), str(tmp_path / "out")])
+    told = reward_file(tmp_path / "out").reward_func(
+        [f"{ASKED}go on now go on now<|im_end|>"], [ASKED], [json.dumps(ASK)]
+    )
+    bare = FUNCTIONS["no_repetition"]([], ["go on now go on now"])[0]
+    assert told["rewards"].tolist() == pytest.approx([0.5 * bare])
 
 
 def test_nothing_is_written_over_and_nothing_half_is_left(
@@ -196,3 +263,12 @@ def test_a_run_without_datasets_says_what_to_run(
     recipe.write_text(recipe.read_text().partition("  ppo:")[0])
     assert main(["export", "openrlhf", str(run), str(tmp_path / "out")]) == 2
     assert "no dataset that openrlhf could take yet" in capsys.readouterr().err
+
+
+def test_a_recipe_that_trains_by_another_method_is_exported_with_default_settings(
+    run: Path, tmp_path: Path
+) -> None:
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().partition("training:")[0] + "training: {orpo: {}}\n")
+    assert main(["export", "openrlhf", str(run), str(tmp_path / "out")]) == 0
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.sh")) == ["train_dpo.sh", "train_sft.sh"]

@@ -15,8 +15,8 @@ deepspeed --module openrlhf.cli.train_dpo \
     --data.chosen_key chosen \
     --data.rejected_key rejected \
     --data.apply_chat_template \
-    --data.max_len @MAX_LENGTH@ \
-    --train.batch_size "${BATCH:-64}" \
+    --data.max_len @DPO_LENGTH@ \
+    --train.batch_size "${BATCH:-@DPO_BATCH@}" \
     --train.micro_batch_size "${MICRO_BATCH:-1}" \
     --train.max_epochs @DPO_EPOCHS@ \
     --train.seed @SEED@ \

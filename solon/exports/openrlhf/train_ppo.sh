@@ -17,12 +17,12 @@ python3 -m openrlhf.cli.train_ppo_ray \
     --data.input_key prompt \
     --data.label_key label \
     --data.apply_chat_template \
-    --data.max_len @MAX_LENGTH@ \
+    --data.max_len @PPO_LENGTH@ \
     --rollout.max_new_tokens @MAX_NEW_TOKENS@ \
     --rollout.temperature @TEMPERATURE@ \
-    --rollout.batch_size "${ROLLOUT:-1024}" \
+    --rollout.batch_size "${ROLLOUT:-@ROLLOUT@}" \
     --rollout.n_samples_per_prompt 1 \
-    --train.batch_size "${BATCH:-128}" \
+    --train.batch_size "${BATCH:-@PPO_BATCH@}" \
     --train.num_episodes @PPO_EPOCHS@ \
     --train.max_epochs @PPO_PASSES@ \
     --train.seed @SEED@ \
@@ -42,6 +42,8 @@ python3 -m openrlhf.cli.train_ppo_ray \
     --actor.gradient_checkpointing_enable \
     --actor.adam.lr "${LR:-5e-7}" \
     --critic.adam.lr "${CRITIC_LR:-9e-6}" \
+    --actor.eps_clip @CLIP@ \
+    --critic.value_clip @VALUE_CLIP@ \
     --algo.kl.init_coef @BETA@ \
     --algo.advantage.gamma @GAMMA@ \
     --algo.advantage.lambd @LAM@ \

@@ -11,8 +11,8 @@ deepspeed --module openrlhf.cli.train_sft \
     --data.dataset sft.jsonl \
     --data.input_key messages \
     --data.apply_chat_template \
-    --data.max_len @MAX_LENGTH@ \
-    --train.batch_size "${BATCH:-64}" \
+    --data.max_len @SFT_LENGTH@ \
+    --train.batch_size "${BATCH:-@SFT_BATCH@}" \
     --train.micro_batch_size "${MICRO_BATCH:-1}" \
     --train.max_epochs @SFT_EPOCHS@ \
     --train.seed @SEED@ \

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# SFT in verl 0.9. Written by Solon.
+# SFT in verl 0.9, which learns every answer of a conversation and draws the order of rows by a seed of its own.
+# TOKENS: how many a GPU takes at once. Written by Solon.
 #   MODEL=... OUT=... GPUS=8 ./train_sft.sh [key=value ...]
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -10,14 +11,14 @@ torchrun --standalone --nnodes=1 --nproc_per_node="${GPUS:-8}" -m verl.trainer.s
     model.path="$MODEL" \
     data.train_files="$PWD/sft.parquet" \
     data.messages_key=messages \
-    data.max_length=@MAX_LENGTH@ \
+    data.max_length=@SFT_LENGTH@ \
     data.truncation=right \
-    data.train_batch_size="${BATCH:-64}" \
-    data.micro_batch_size_per_gpu="${MICRO_BATCH:-1}" \
+    data.train_batch_size="${BATCH:-@SFT_BATCH@}" \
+    data.max_token_len_per_gpu="${TOKENS:-@SFT_TOKENS@}" \
     engine=fsdp \
+    engine.seed=@SEED@ \
     optim.lr="${LR:-5e-6}" \
     trainer.total_epochs=@SFT_EPOCHS@ \
-    trainer.seed=@SEED@ \
     trainer.default_local_dir="${OUT:-out/sft}" \
     trainer.project_name=@NAME@ \
     trainer.experiment_name=sft \
