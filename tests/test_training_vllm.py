@@ -9,13 +9,15 @@ import pytest
 from sampled_by_vllm import SEED
 from training_fixtures import history
 
+from tests.vllm_engines import needs_vllm
 from training.model import TrainingError
 from training.sampling import check_server
+
+pytestmark = needs_vllm
 
 SCRIPT = Path(__file__).parent / "sampled_by_vllm.py"
 
 
-@pytest.mark.vllm
 def test_vllm_samples_from_the_policy_as_it_is_after_each_update(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(tmp_path)],
@@ -37,7 +39,6 @@ def test_vllm_samples_from_the_policy_as_it_is_after_each_update(tmp_path: Path)
         assert (tmp_path / method / "seed").read_text() == str(SEED)
 
 
-@pytest.mark.vllm
 def test_a_server_that_takes_no_weights_is_refused_with_the_command_that_starts_one(
     vllm_server: tuple[str, object],
 ) -> None:
