@@ -32,8 +32,8 @@ class People:
         return rng.sample(self.pairs, len(self.pairs))
 
     def wanted(self, others: int) -> int:
-        """How many make the share beside so many other rows: h / (h + others) = share."""
-        return round(others * self.settings.share / (1 - self.settings.share))
+        """How many make their share beside so many other rows."""
+        return making_share(self.settings.share, others)
 
     def reached(self, counts: Mapping[str, int]) -> str:
         """The share that they have, for people, once all rows are counted."""
@@ -44,6 +44,11 @@ class People:
             return said
         wanted = _percent(self.settings.share)
         return f"{said}; {wanted} were asked for, and there are no more in {self.settings.path}"
+
+
+def making_share(share: float, others: int) -> int:
+    """How many rows make the share beside so many other ones: h / (h + others) = share."""
+    return round(others * share / (1 - share))
 
 
 def mixed(

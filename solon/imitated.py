@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from labeling.helpfulness import making_share
 from pipeline.context import derived_seed
 from solon.loaded_recipe import LoadedRecipe
 from solon.rows import read_rows
@@ -69,7 +70,7 @@ def _drawn(loaded: LoadedRecipe, made: Iterable[Mapping[str, object]], share: fl
             numbers.append(_number(loaded, row))
         else:
             others += 1
-    wanted = round(others * share / (1 - share))
+    wanted = making_share(share, others)
     kept = nsmallest(wanted, numbers)
     reached = len(kept) / max(others + len(kept), 1)
     return Drawn(kept[-1] if kept else -1, len(kept), reached, share, enough=len(kept) == wanted)

@@ -15,6 +15,7 @@ from critique.select import Selected, select
 from engine.protocol import Sampling
 from evaluation.answer import Answerer
 from labeling.draw import Candidate, Drawn
+from labeling.helpfulness import making_share
 from labeling.judge import Judge
 from labeling.pairs import Labeler
 from pipeline.context import derived_seed
@@ -114,7 +115,7 @@ def prompts_to_answer(loaded: LoadedRecipe, settings: OnlineSettings) -> Prompts
     if loaded.data.prompts is not None or source is None:
         return PromptsToAnswer(loaded, -1)
     red_team = check_requests(source, "red_team", base=loaded.folder)
-    wanted = round(red_team * settings.helpful_share / (1 - settings.helpful_share))
+    wanted = making_share(settings.helpful_share, red_team)
     drawn = nsmallest(wanted, (_number(loaded, request) for request in _helpful(loaded)))
     return PromptsToAnswer(loaded, drawn[-1] if drawn else -1)
 

@@ -13,12 +13,11 @@ from safetensors.torch import load_file
 from test_training_shared_prompts import SHAPE, gradients, llama, padded
 from training_fixtures import (
     SFT_ROWS,
-    StopError,
     byte_tokenizer,
+    cut_off_and_whole,
     log,
     sft_row,
     sft_settings,
-    stop_at,
     taught,
     tiny,
     tiny_model,
@@ -30,7 +29,7 @@ from engine import attention
 from engine.settings import ModelSettings
 from training.data import read_sft
 from training.examples import tokenize_examples
-from training.model import TrainingError
+from training.model import Trained, TrainingError
 from training.packing import LENGTHS, check_packing, packed, parted
 from training.sft import train_sft
 
@@ -95,7 +94,7 @@ def test_rows_are_packed_whole_and_each_once() -> None:
 
 
 def one_step(model: ModelSettings, out: Path, **changes: Any) -> Path:
-    """All rows in one optimizer step, with plain gradients: the adapter's change is the gradient."""
+    """A folder of a model that learned from all rows in each optimizer step."""
     settings = sft_settings(warmup_ratio=0, gradient_accumulation_steps=1, **changes)
     return taught(train_sft, SFT_ROWS, model, settings, out).folder
 
@@ -139,14 +138,11 @@ def test_a_packed_run_that_was_cut_off_ends_as_one_that_was_not(tiny_model: Path
         packing=True, max_length=130, batch_size=1, gradient_accumulation_steps=1, save_steps=2
     )
 
-    def train(out: Path, **more: Any) -> Path:
-        return taught(train_sft, rows, tiny(tiny_model), settings, out, **more).folder
+    def train(out: Path, **more: Any) -> Trained:
+        return taught(train_sft, rows, tiny(tiny_model), settings, out, **more)
 
-    with pytest.raises(StopError):
-        train(tmp_path / "cut", progress=stop_at(3))
-    weights = [
-        (train(tmp_path / name) / "adapter_model.safetensors").read_bytes() for name in ("cut", "whole")
-    ]
+    cut, whole = cut_off_and_whole(train, tmp_path)
+    weights = [(run.folder / "adapter_model.safetensors").read_bytes() for run in (cut, whole)]
     assert weights[0] == weights[1]
 
 

@@ -24,7 +24,7 @@ START = (
     "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --host 127.0.0.1 "
     """--weight-transfer-config '{"backend": "nccl"}' --logprobs-mode processed_logprobs"""
 )
-"""Starts a server as `TRL` asks for it: whoever reaches it may set its weights, so it listens here alone."""
+"""Starts a server as TRL asks for it: whoever reaches it may set its weights, so it listens here alone."""
 
 
 def sampler_arguments(settings: OnlineSettings) -> dict[str, Any]:

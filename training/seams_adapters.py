@@ -1,4 +1,4 @@
-"""The one place where training reaches into PEFT's layers: which adapter they use, and nothing besides.
+"""The one place where training reaches into PEFT's layers: which adapter they use, and what one merged makes.
 
 `PeftModel.set_adapter` and `disable_adapter` also freeze every adapter that is not in use, and autograd then
 drops the gradients of a graph that was made before, without a word. `tests/test_training_seams_adapters.py`
